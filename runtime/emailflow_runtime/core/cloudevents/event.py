@@ -1,0 +1,69 @@
+"""A CloudEvent in memory: what the sender said, nothing added, the data's bytes kept.
+
+CloudEvents 1.0.2. Validation belongs to the codecs beside this module; an event that exists is valid.
+"""
+
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+ExtensionValue = bool | int | str
+
+
+class CloudEvent(msgspec.Struct, frozen=True, dict=True):
+    """One event. Absent optional attributes are None; `data` None means that there is no data member.
+
+    `extensions` keeps the type that the sender used (Boolean, Integer or a string); in a protocol
+    binding's headers all are strings.
+    """
+
+    id: str
+    source: str
+    type: str
+    specversion: str = "1.0"
+    subject: str | None = None
+    time: str | None = None
+    datacontenttype: str | None = None
+    dataschema: str | None = None
+    extensions: dict[str, ExtensionValue] = {}
+    data: bytes | None = None
+
+    @cached_property
+    def value(self) -> Any:
+        """The data as expressions and templates see it: parsed JSON, text, or None (other bytes)."""
+        return data_value(self.data, self.datacontenttype)
+
+    @cached_property
+    def attributes(self) -> dict[str, ExtensionValue]:
+        """Every attribute that the event carries, by its CloudEvents name."""
+        present: dict[str, ExtensionValue] = {"specversion": self.specversion, "id": self.id}
+        present.update(source=self.source, type=self.type)
+        for name in ("subject", "time", "datacontenttype", "dataschema"):
+            if (text := getattr(self, name)) is not None:
+                present[name] = text
+        present.update(self.extensions)
+        return present
+
+
+def is_json(datacontenttype: str | None) -> bool:
+    """Whether data of this media type is JSON (`*/json`, `*/*+json`; absent means JSON: JSON format 3.1.1)."""
+    if datacontenttype is None:
+        return True
+    subtype = datacontenttype.split(";", 1)[0].strip().lower().rpartition("/")[2]
+    return subtype == "json" or subtype.endswith("+json")
+
+
+def data_value(data: bytes | None, datacontenttype: str | None) -> Any:
+    """What expressions see of the data: JSON parsed, else UTF-8 text, else None."""
+    if data is None:
+        return None
+    if is_json(datacontenttype):
+        try:
+            return msgspec.json.decode(data)
+        except (msgspec.DecodeError, RecursionError):
+            return None
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,45 @@
+"""The one exception root of the runtime. `reason` is the word that logs, metrics, facts, dead letters
+and HTTP answers use; it is part of the API and listed in docs/reference/reasons.md.
+
+Modules may derive from these; nothing else is raised on purpose anywhere in the runtime.
+"""
+
+
+class EmailFlowError(Exception):
+    """Root. `reason` is CamelCase and stable, the message is for people."""
+
+    reason = "InternalError"
+
+
+class InvalidEvent(EmailFlowError):
+    """The producer's fault: this event will never be accepted as it is."""
+
+    reason = "InvalidEvent"
+
+
+class Unavailable(EmailFlowError):
+    """Not now: the log can't be written. `retry_after` is in seconds."""
+
+    reason = "Unavailable"
+
+    def __init__(self, message: str, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Overloaded(Unavailable):
+    """Too much at once: the same event is welcome later."""
+
+    reason = "Overloaded"
+
+
+class EpochLost(EmailFlowError):
+    """Another process owns this shard now; this one must stop at once (DESIGN section 5)."""
+
+    reason = "EpochLost"
+
+
+class RenderError(EmailFlowError):
+    """A template that has no result for this input. `reason` says which kind of failure."""
+
+    reason = "RenderFailed"

@@ -1,0 +1,1 @@
+"""Pages and JSON for people: the inbox of `emailflow dev`. They show, they decide nothing."""
