@@ -21,43 +21,43 @@ class _Plan(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
 # --- filters ---------------------------------------------------------------------------------------
 
 
-class Exact(_Plan, tag="exact"):
+class Exact(_Plan, frozen=True, tag="exact"):
     """All attributes equal these strings (CloudEvents Subscriptions 3.2.4.1)."""
 
     attributes: dict[str, str]
 
 
-class Prefix(_Plan, tag="prefix"):
+class Prefix(_Plan, frozen=True, tag="prefix"):
     """All attributes start with these strings."""
 
     attributes: dict[str, str]
 
 
-class Suffix(_Plan, tag="suffix"):
+class Suffix(_Plan, frozen=True, tag="suffix"):
     """All attributes end with these strings."""
 
     attributes: dict[str, str]
 
 
-class AllOf(_Plan, tag="all"):
+class AllOf(_Plan, frozen=True, tag="all"):
     """Every nested filter holds."""
 
     filters: tuple["Filter", ...]
 
 
-class AnyOf(_Plan, tag="any"):
+class AnyOf(_Plan, frozen=True, tag="any"):
     """At least one nested filter holds."""
 
     filters: tuple["Filter", ...]
 
 
-class Not(_Plan, tag="not"):
+class Not(_Plan, frozen=True, tag="not"):
     """The nested filter does not hold."""
 
     filter: "Filter"
 
 
-class Cel(_Plan, tag="cel"):
+class Cel(_Plan, frozen=True, tag="cel"):
     """A CEL expression of type bool holds."""
 
     expression: str
@@ -69,14 +69,14 @@ Filter: TypeAlias = Exact | Prefix | Suffix | AllOf | AnyOf | Not | Cel
 # --- steps -----------------------------------------------------------------------------------------
 
 
-class Address(_Plan):
+class Address(_Plan, frozen=True):
     """A mailbox as it stands in a header: an address and, maybe, a display name."""
 
     address: str
     name: str = ""
 
 
-class Attachment(_Plan):
+class Attachment(_Plan, frozen=True):
     """A file sent with a mail, from a ConfigMap's key in the flow's namespace."""
 
     name: str
@@ -84,7 +84,7 @@ class Attachment(_Plan):
     key: str
 
 
-class Send(_Plan, tag="send"):
+class Send(_Plan, frozen=True, tag="send"):
     """One mail. `next` is where the journey goes once the mail is settled (sent, skipped or failed)."""
 
     name: str
@@ -107,7 +107,7 @@ class Send(_Plan, tag="send"):
     attachments: tuple[Attachment, ...] = ()
 
 
-class Until(_Plan):
+class Until(_Plan, frozen=True):
     """The next moment at `time` on one of `days` in `timezone`, not before `after` has passed."""
 
     time: str
@@ -119,7 +119,7 @@ class Until(_Plan):
     """ISO 8601, counted from the moment the step is reached."""
 
 
-class Wait(_Plan, tag="wait"):
+class Wait(_Plan, frozen=True, tag="wait"):
     """A pause: exactly one of `duration` (ISO 8601) and `until`."""
 
     name: str
@@ -128,14 +128,14 @@ class Wait(_Plan, tag="wait"):
     until: Until | None = None
 
 
-class Case(_Plan):
+class Case(_Plan, frozen=True):
     """One way out of a branch: the first case whose CEL `when` is true is taken."""
 
     when: str
     then: str
 
 
-class Branch(_Plan, tag="branch"):
+class Branch(_Plan, frozen=True, tag="branch"):
     """A decision; `next` is taken when no case holds (the manifest's `otherwise`, or the next step)."""
 
     name: str
@@ -143,7 +143,7 @@ class Branch(_Plan, tag="branch"):
     cases: tuple[Case, ...]
 
 
-class End(_Plan, tag="end"):
+class End(_Plan, frozen=True, tag="end"):
     """The end of a journey, with its result."""
 
     name: str
@@ -156,7 +156,7 @@ Step: TypeAlias = Send | Wait | Branch | End
 # --- flows -----------------------------------------------------------------------------------------
 
 
-class Trigger(_Plan):
+class Trigger(_Plan, frozen=True):
     """What lets a contact in: exact CloudEvents types, filters that must all hold, a key (CEL)."""
 
     types: tuple[str, ...]
@@ -165,7 +165,7 @@ class Trigger(_Plan):
     """CEL; one journey per contact and key; empty: one per contact."""
 
 
-class Exit(_Plan):
+class Exit(_Plan, frozen=True):
     """What takes a contact out, whatever step it is at."""
 
     types: tuple[str, ...]
@@ -173,7 +173,7 @@ class Exit(_Plan):
     result: str = "Exited"
 
 
-class Program(_Plan):
+class Program(_Plan, frozen=True):
     """What a flow does: its steps and expressions. Its hash is the flow's revision (DESIGN section 3)."""
 
     trigger: Trigger
@@ -190,7 +190,7 @@ class Program(_Plan):
         return frozenset(self.trigger.types).union(*(e.types for e in self.exits))
 
 
-class FlowPlan(_Plan):
+class FlowPlan(_Plan, frozen=True):
     """A flow as it stands now: which program new journeys get, and how the flow as a whole behaves."""
 
     namespace: str
@@ -217,7 +217,7 @@ class FlowPlan(_Plan):
 # --- what flows refer to ---------------------------------------------------------------------------
 
 
-class LocalizedBody(_Plan):
+class LocalizedBody(_Plan, frozen=True):
     """A template in one language; empty fields fall back to the template's own."""
 
     locale: str
@@ -228,7 +228,7 @@ class LocalizedBody(_Plan):
     text: str = ""
 
 
-class TemplatePlan(_Plan):
+class TemplatePlan(_Plan, frozen=True):
     """A template with its layout resolved: everything that rendering needs, and nothing else."""
 
     namespace: str
@@ -250,7 +250,7 @@ class TemplatePlan(_Plan):
     track_clicks: bool | None = None
 
 
-class SecretKey(_Plan):
+class SecretKey(_Plan, frozen=True):
     """Where a secret value is: a key of a Secret in the object's own namespace."""
 
     namespace: str
@@ -258,7 +258,7 @@ class SecretKey(_Plan):
     key: str
 
 
-class Smtp(_Plan, tag="Smtp"):
+class Smtp(_Plan, frozen=True, tag="Smtp"):
     """A submission server or relay."""
 
     host: str
@@ -272,14 +272,14 @@ class Smtp(_Plan, tag="Smtp"):
     """The name in EHLO; empty: the machine's."""
 
 
-class Catcher(_Plan, tag="Catcher"):
+class Catcher(_Plan, frozen=True, tag="Catcher"):
     """The mail catcher of `emailflow dev`: stands in for every provider that isn't told otherwise."""
 
 
 Transport: TypeAlias = Smtp | Catcher
 
 
-class Dkim(_Plan):
+class Dkim(_Plan, frozen=True):
     """Sign as `domain` with the selector's private key (RFC 6376, RFC 8463)."""
 
     domain: str
@@ -287,14 +287,14 @@ class Dkim(_Plan):
     key: SecretKey
 
 
-class DomainRate(_Plan):
+class DomainRate(_Plan, frozen=True):
     """At most this many mails a second to one recipient domain."""
 
     domain: str
     per_second: float
 
 
-class Rate(_Plan):
+class Rate(_Plan, frozen=True):
     """What the provider allows; 0 means no limit."""
 
     per_second: float = 0
@@ -303,7 +303,7 @@ class Rate(_Plan):
     per_domain: tuple[DomainRate, ...] = ()
 
 
-class Retry(_Plan):
+class Retry(_Plan, frozen=True):
     """When a deferred mail is tried again, and when no more (ISO 8601 durations)."""
 
     max_attempts: int = 8
@@ -312,7 +312,7 @@ class Retry(_Plan):
     give_up_after: str = "P2D"
 
 
-class ProviderPlan(_Plan):
+class ProviderPlan(_Plan, frozen=True):
     """A way out for mails."""
 
     namespace: str
@@ -327,7 +327,7 @@ class ProviderPlan(_Plan):
     suspend: bool = False
 
 
-class ContactMapping(_Plan):
+class ContactMapping(_Plan, frozen=True):
     """CEL expressions over `event` that say who an event is about."""
 
     id: str = ""
@@ -338,7 +338,7 @@ class ContactMapping(_Plan):
     traits: dict[str, str] = {}
 
 
-class EventTypePlan(_Plan):
+class EventTypePlan(_Plan, frozen=True):
     """The contract of one CloudEvents type."""
 
     name: str
@@ -350,7 +350,7 @@ class EventTypePlan(_Plan):
     sensitive: tuple[str, ...] = ()
 
 
-class PolicyPlan(_Plan):
+class PolicyPlan(_Plan, frozen=True):
     """What a contact has to have agreed to. Caps and quiet hours are carried as declared."""
 
     name: str
@@ -361,7 +361,7 @@ class PolicyPlan(_Plan):
     provider: str = ""
 
 
-class RuntimePlan(_Plan):
+class RuntimePlan(_Plan, frozen=True):
     """The data plane's own settings, defaults filled in."""
 
     namespace: str

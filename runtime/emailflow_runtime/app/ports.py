@@ -7,8 +7,8 @@ NATS, HTTP or SMTP may appear here.
 from typing import Any, Protocol
 
 import msgspec
-from emailflow_api.plans import TemplatePlan
 
+from emailflow_api.plans import TemplatePlan
 from emailflow_runtime.core.cloudevents.event import CloudEvent
 
 

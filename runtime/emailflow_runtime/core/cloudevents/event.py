@@ -47,7 +47,7 @@ class CloudEvent(msgspec.Struct, frozen=True, dict=True):
 
 
 def is_json(datacontenttype: str | None) -> bool:
-    """Whether data of this media type is JSON (`*/json`, `*/*+json`; absent means JSON: JSON format 3.1.1)."""
+    """Whether data of this media type is JSON (`*/json`, `*/*+json`; absent: yes, JSON format 3.1.1)."""
     if datacontenttype is None:
         return True
     subtype = datacontenttype.split(";", 1)[0].strip().lower().rpartition("/")[2]
