@@ -1,0 +1,95 @@
+"""The kinds of text that manifests hold: each bounded, each with its pattern and words for it.
+
+Patterns use only what RE2 (API server), Rust (pydantic), Python and ECMAScript (editors) read alike: no
+look-around, no `\\d`. Whether a CEL expression compiles is decided in `expressions`, not here.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, WithJsonSchema
+
+EXPECTED: dict[str, str] = {}
+"""Pattern -> what it means in words, for messages."""
+
+
+def _pattern(pattern: str, words: str) -> str:
+    EXPECTED[pattern] = words
+    return pattern
+
+
+_TIME = "T([0-9]{1,6}H([0-9]{1,6}M)?([0-9]{1,6}S)?|[0-9]{1,6}M([0-9]{1,6}S)?|[0-9]{1,6}S)"
+_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+
+DURATION = _pattern(
+    f"^P([0-9]{{1,4}}W|[0-9]{{1,5}}D({_TIME})?|{_TIME})$", "an ISO 8601 duration such as PT1H or P1D"
+)
+TIME_OF_DAY = _pattern("^([01][0-9]|2[0-3]):[0-5][0-9]$", 'a time of day in quotes, such as "09:30"')
+TIMEZONE = _pattern("^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$", "an IANA time zone such as Europe/Berlin")
+OBJECT_NAME = _pattern(f"^{_LABEL}$", "the name of an object: a-z, 0-9 and '-', at most 63")
+SUBDOMAIN = _pattern(f"^{_LABEL}(\\.{_LABEL})*$", "the name of a Secret or ConfigMap")
+KEY = _pattern("^[-._a-zA-Z0-9]+$", "a key of a Secret or ConfigMap")
+STEP_NAME = _pattern(
+    "^[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?$", "a step's name: letters, digits, '-' and '_'"
+)
+WORD = _pattern("^[A-Z][A-Za-z0-9]*$", "one CamelCase word such as Converted")
+TOPIC = _pattern("^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$", "a topic: a-z, 0-9, '-' and '_'")
+ADDRESS = _pattern("^[^@ \\t\\r\\n<>]+@[^@ \\t\\r\\n<>]+$", "an address such as ana@example.com")
+ONE_LINE = _pattern("^[^\\r\\n\\x00]*$", "one line of text")
+DOMAIN = _pattern(
+    "^([a-z0-9_]([-a-z0-9_]*[a-z0-9])?\\.)*[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "a domain in lower case"
+)
+HTTP_URL = _pattern("^https?://[^ \\t\\r\\n]+$", "an http or https URL")
+NATS_URLS = _pattern("^(nats|tls|ws|wss)://[^ \\t\\r\\n]+$", "NATS URLs such as nats://nats:4222")
+LOCALE = _pattern("^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$", "a language tag such as de or pt-BR")
+DATA_PATH = _pattern(
+    "^[A-Za-z_][A-Za-z0-9_]*(\\.[A-Za-z_][A-Za-z0-9_]*)*$", "a path such as data.customer.email"
+)
+QUANTITY = _pattern(
+    "^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$", "a quantity such as 500m or 256Mi"
+)
+TIMESTAMP = _pattern(
+    "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$",
+    "an RFC 3339 time such as 2026-03-07T20:00:00Z",
+)
+
+
+def _is_a_date(value: str) -> str:
+    datetime.fromisoformat(value)
+    return value
+
+
+Duration = Annotated[str, Field(max_length=32, pattern=DURATION)]
+TimeOfDay = Annotated[str, Field(max_length=5, pattern=TIME_OF_DAY)]
+Timezone = Annotated[str, Field(max_length=64, pattern=TIMEZONE)]
+Timestamp = Annotated[
+    str,
+    Field(max_length=35, pattern=TIMESTAMP, json_schema_extra={"format": "date-time"}),
+    AfterValidator(_is_a_date),
+]
+ObjectName = Annotated[str, Field(max_length=63, pattern=OBJECT_NAME)]
+SubdomainName = Annotated[str, Field(max_length=253, pattern=SUBDOMAIN)]
+"""The name of a Secret or ConfigMap, which may have dots."""
+Key = Annotated[str, Field(max_length=253, pattern=KEY)]
+StepName = Annotated[str, Field(max_length=63, pattern=STEP_NAME)]
+Word = Annotated[str, Field(max_length=63, pattern=WORD)]
+Topic = Annotated[str, Field(max_length=63, pattern=TOPIC)]
+EmailAddress = Annotated[str, Field(max_length=254, pattern=ADDRESS)]
+Line = Annotated[str, Field(max_length=998, pattern=ONE_LINE)]
+"""One line, no longer than RFC 5322 2.1.1 lets a line be."""
+Name = Annotated[str, Field(min_length=1, max_length=255, pattern=ONE_LINE)]
+Prose = Annotated[str, Field(max_length=4096)]
+Source = Annotated[str, Field(min_length=1, max_length=262_144)]
+"""A template's body; several must fit into one object of etcd's 1.5 MiB."""
+Cel = Annotated[str, Field(min_length=1, max_length=2048)]
+EventTypeName = Annotated[str, Field(min_length=1, max_length=255)]
+Domain = Annotated[str, Field(max_length=253, pattern=DOMAIN)]
+HttpUrl = Annotated[str, Field(max_length=2048, pattern=HTTP_URL)]
+NatsUrls = Annotated[str, Field(max_length=2048, pattern=NATS_URLS)]
+Locale = Annotated[str, Field(max_length=35, pattern=LOCALE)]
+DataPath = Annotated[str, Field(max_length=255, pattern=DATA_PATH)]
+Quantity = Annotated[str, Field(max_length=32, pattern=QUANTITY)]
+JsonObject = Annotated[
+    dict[str, Any], WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})
+]
+"""Any JSON object, kept as it is."""
