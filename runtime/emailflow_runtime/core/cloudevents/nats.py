@@ -1,0 +1,42 @@
+"""The NATS Protocol Binding: events as messages with headers, or as JSON in the payload.
+
+Binary mode is that of version 1.0.3-wip (1.0.2 was written before NATS had headers and knows structured
+mode only). It differs from HTTP in one thing: `datacontenttype` is `ce-datacontenttype`, never Content-Type.
+Subjects are the adapters' matter.
+"""
+
+from collections.abc import Mapping
+
+from emailflow_runtime.core.cloudevents import headers as ce_headers
+from emailflow_runtime.core.cloudevents import json_format
+from emailflow_runtime.core.cloudevents.attributes import make_event
+from emailflow_runtime.core.cloudevents.errors import UnsupportedMediaType
+from emailflow_runtime.core.cloudevents.event import CloudEvent
+from emailflow_runtime.core.cloudevents.media_types import JSON, Mode, content_mode
+
+
+def encode(event: CloudEvent) -> tuple[dict[str, str], bytes]:
+    """The event in binary mode: headers and payload. No data and empty data are both an empty payload."""
+    encode_value = ce_headers.encode_value
+    headers = {f"ce-{name}": encode_value(value) for name, value in event.attributes.items()}
+    return headers, event.data or b""
+
+
+def encode_structured(event: CloudEvent) -> tuple[dict[str, str], bytes]:
+    """The event in structured mode: headers and payload."""
+    return {"Content-Type": JSON}, json_format.encode(event)
+
+
+def decode(headers: Mapping[str, str] | None, payload: bytes) -> CloudEvent:
+    """The event of a message in either mode; headers that aren't CloudEvents' are passed over.
+
+    A message with neither `ce-` headers nor a Content-Type is a JSON event: that is all that 1.0.2 knows.
+    Raises CodecError.
+    """
+    content_type, attributes = ce_headers.read((headers or {}).items())
+    mode = content_mode(content_type)
+    if mode is Mode.STRUCTURED or not (content_type or attributes):
+        return json_format.decode(payload)
+    if mode is Mode.BATCHED or not attributes:
+        raise UnsupportedMediaType(f"Content-Type: expected {JSON}, or else ce- headers")
+    return make_event(ce_headers.decode_values(attributes), payload)
