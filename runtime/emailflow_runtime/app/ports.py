@@ -4,12 +4,34 @@ Each port has one contract suite in tests/contract, run on the fake and on the r
 NATS, HTTP or SMTP may appear here.
 """
 
+from collections.abc import Collection
 from typing import Any, Protocol
 
 import msgspec
 
-from emailflow_api.plans import TemplatePlan
+from emailflow_api.plans import Address, TemplatePlan
 from emailflow_runtime.core.cloudevents.event import CloudEvent
+from emailflow_runtime.core.outcomes import Accepted, Deferred, Outcome, Refused, Unknown
+
+__all__ = [
+    "Accepted",
+    "CaughtMessage",
+    "Clock",
+    "Deferred",
+    "Inbox",
+    "InboxPage",
+    "Ingest",
+    "MailTransport",
+    "MessagePart",
+    "OpenedMessage",
+    "Outcome",
+    "OutgoingMail",
+    "Refused",
+    "RenderRequest",
+    "Rendered",
+    "Renderer",
+    "Unknown",
+]
 
 
 class Clock(Protocol):
@@ -71,46 +93,6 @@ class OutgoingMail(msgspec.Struct, frozen=True):
     message: bytes
 
 
-class Accepted(msgspec.Struct, frozen=True):
-    """The provider took responsibility (SMTP: 250 after DATA)."""
-
-    reply: str
-    provider_id: str = ""
-
-
-class Deferred(msgspec.Struct, frozen=True):
-    """Not now; certainly not accepted. `retry_after` in seconds when the provider said so.
-
-    `systemic`: the provider as a whole is in trouble (connect, TLS, auth), not this one mail.
-    """
-
-    reason: str
-    reply: str = ""
-    code: int = 0
-    enhanced: str = ""
-    retry_after: float | None = None
-    systemic: bool = False
-
-
-class Refused(msgspec.Struct, frozen=True):
-    """Never; certainly not accepted. `enhanced` is the RFC 3463 status code when there was one."""
-
-    reason: str
-    reply: str = ""
-    code: int = 0
-    enhanced: str = ""
-
-
-class Unknown(msgspec.Struct, frozen=True):
-    """It can't be known whether the provider accepted (the connection ended after DATA)."""
-
-    reason: str
-    detail: str = ""
-
-
-Outcome = Accepted | Deferred | Refused | Unknown
-
-
 class MailTransport(Protocol):
     """One provider's way out. Many calls may run at once; the transport keeps and reuses connections."""
 
@@ -124,3 +106,91 @@ class MailTransport(Protocol):
 
     async def close(self) -> None:
         """Finish what is under way, say goodbye, close."""
+
+
+# --- the inbox of the mail catcher -----------------------------------------------------------------
+
+
+class CaughtMessage(msgspec.Struct, frozen=True):
+    """One caught mail as a list shows it. `received` is nanoseconds since 1970, `size` octets.
+
+    `bcc` are the envelope's recipients that no header names.
+    """
+
+    id: str
+    message_id: str
+    sender: Address
+    to: tuple[Address, ...]
+    cc: tuple[Address, ...]
+    bcc: tuple[Address, ...]
+    reply_to: tuple[Address, ...]
+    subject: str
+    snippet: str
+    received: int
+    size: int
+    attachments: int
+    read: bool = False
+
+
+class MessagePart(msgspec.Struct, frozen=True):
+    """A file that came with a mail: an attachment, or `inline` (a picture that the HTML refers to)."""
+
+    id: str
+    file_name: str
+    content_type: str
+    content_id: str
+    inline: bool
+    content: bytes
+
+
+class OpenedMessage(msgspec.Struct, frozen=True):
+    """One caught mail, read in full. `html` and `text` are as sent: nothing is cleaned here.
+
+    `date` is the Date header in nanoseconds since 1970, else the time of arrival.
+    """
+
+    summary: CaughtMessage
+    return_path: str
+    date: int
+    text: str
+    html: str
+    headers: tuple[tuple[str, str], ...]
+    parts: tuple[MessagePart, ...]
+    source: bytes
+
+
+class InboxPage(msgspec.Struct, frozen=True):
+    """A stretch of the inbox, newest first. `total` and `unread` count the inbox, the others the query."""
+
+    messages: tuple[CaughtMessage, ...]
+    total: int
+    unread: int
+    matching: int
+    matching_unread: int
+
+
+class Inbox(Protocol):
+    """What pages need of a mail catcher. Reads are local and take milliseconds, so they don't wait."""
+
+    @property
+    def position(self) -> int:
+        """Changes whenever the inbox does."""
+
+    def messages(self, *, query: str = "", start: int = 0, limit: int = 50) -> InboxPage:
+        """The messages that match every word of the query, in any case, newest first.
+
+        A word is looked for in sender, recipients, subject and text; `from:`, `to:` and `subject:` before
+        it name the place; quotes keep words together.
+        """
+
+    def message(self, message_id: str) -> OpenedMessage | None:
+        """The message, or None; `latest` is the newest one."""
+
+    def mark_read(self, message_ids: Collection[str] | None, *, read: bool = True) -> None:
+        """Mark these, or all (None). Unknown ids are passed by."""
+
+    def delete(self, message_ids: Collection[str] | None) -> None:
+        """Delete these, or all (None). Unknown ids are passed by."""
+
+    async def wait_for_change(self, position: int) -> int:
+        """The inbox's position, as soon as it isn't `position`. Raises Unavailable when the inbox closes."""

@@ -1,0 +1,167 @@
+"""Names of streams, buckets, consumers and subjects of one runtime (DESIGN section 5).
+
+All derive from the runtime's namespace and name. Both are DNS labels, so joining them by `_` is
+unambiguous. Nothing else in the project may build such a name.
+"""
+
+from typing import NamedTuple
+
+_ALLOWED = frozenset(map(chr, range(0x21, 0x7F))) - frozenset(".*>%")
+CONTACTS_CONSUMER = "_contacts"
+"""The system consumer that alone writes contacts, one per shard."""
+TIMERS_CONSUMER = "_timers"
+"""The system consumer of fired timers, on a shard's STATE."""
+
+
+def type_tokens(event_type: str) -> str:
+    """A CloudEvents type as subject tokens: dots separate, what NATS doesn't allow is percent-encoded.
+
+    Injective: an empty token (`a..b`) becomes `%00`, which no valid type can contain otherwise.
+    """
+    return ".".join(_token(token) for token in event_type.split("."))
+
+
+def _token(text: str) -> str:
+    if not text:
+        return "%00"
+    return "".join(c if c in _ALLOWED else "".join(f"%{b:02X}" for b in c.encode()) for c in text)
+
+
+class Names(NamedTuple):
+    """Every name that belongs to the runtime `namespace/name`."""
+
+    namespace: str
+    name: str
+
+    @property
+    def prefix(self) -> str:
+        """First part of stream and bucket names."""
+        return f"{self.namespace}_{self.name}"
+
+    @property
+    def subject_prefix(self) -> str:
+        """First tokens of every subject."""
+        return f"emailflow.{self.namespace}.{self.name}"
+
+    # streams
+
+    @property
+    def inbound(self) -> str:
+        """Stream IN: what producers publish on NATS."""
+        return f"{self.prefix}_IN"
+
+    @property
+    def events(self) -> str:
+        """Stream EVENTS: the log."""
+        return f"{self.prefix}_EVENTS"
+
+    @property
+    def dead_letters(self) -> str:
+        """Stream DEADLETTER."""
+        return f"{self.prefix}_DEADLETTER"
+
+    def state(self, shard: int) -> str:
+        """Stream STATE of one shard."""
+        return f"{self.prefix}_STATE_{shard}"
+
+    # buckets
+
+    def bucket(self, name: str) -> str:
+        """A KV bucket; `name` is one of PLANS, REPORTS, LEASES, CONSENT, ALIASES."""
+        return f"{self.prefix}_{name}"
+
+    # subjects
+
+    def inbound_subject(self, event_type: str) -> str:
+        """Where producers publish an event of this type."""
+        return f"{self.subject_prefix}.in.{type_tokens(event_type)}"
+
+    def event_subject(self, shard: int, event_type: str) -> str:
+        """Where an event of this type stands in EVENTS."""
+        return f"{self.subject_prefix}.events.{shard}.{type_tokens(event_type)}"
+
+    def shard_events(self, shard: int) -> str:
+        """All events of one shard."""
+        return f"{self.subject_prefix}.events.{shard}.>"
+
+    def dead_letter_subject(self, reason: str, origin: str) -> str:
+        """Where a dead letter stands; `origin` is a flow's id, or `_door`."""
+        return f"{self.subject_prefix}.deadletter.{reason}.{origin}"
+
+    def state_subjects(self, shard: int) -> "StateSubjects":
+        """The subjects of one shard's STATE."""
+        return StateSubjects(f"{self.subject_prefix}.state.{shard}")
+
+
+class StateSubjects(NamedTuple):
+    """Subjects in the STATE stream of one shard. Contacts appear as hashes only."""
+
+    prefix: str
+
+    @property
+    def epoch(self) -> str:
+        """The fence: every write expects its sequence."""
+        return f"{self.prefix}.epoch"
+
+    @property
+    def relay(self) -> str:
+        """Up to which STATE sequence facts have been relayed."""
+        return f"{self.prefix}.relay"
+
+    @property
+    def fired_all(self) -> str:
+        """Every fired timer."""
+        return f"{self.prefix}.fired.>"
+
+    @property
+    def journeys_all(self) -> str:
+        """Every journey's record."""
+        return f"{self.prefix}.journey.>"
+
+    @property
+    def contacts_all(self) -> str:
+        """Every contact's record."""
+        return f"{self.prefix}.contact.>"
+
+    def contact(self, contact: str) -> str:
+        """A contact's record."""
+        return f"{self.prefix}.contact.{contact}"
+
+    def journey(self, flow: str, contact: str, instance: str) -> str:
+        """A journey's record; `*` as `instance` matches all of one contact in one flow."""
+        return f"{self.prefix}.journey.{flow}.{contact}.{instance}"
+
+    def seen(self, flow: str, contact: str) -> str:
+        """The companion that remembers events already applied (64-bit hashes of source and id)."""
+        return f"{self.prefix}.seen.{flow}.{contact}"
+
+    def timer(self, address: "TimerAddress") -> str:
+        """The schedule of one timer. Contains journey and number, so it is never reused."""
+        return f"{self.prefix}.timer.{address.tokens}"
+
+    def fired(self, address: "TimerAddress") -> str:
+        """Where that schedule's message appears when it fires."""
+        return f"{self.prefix}.fired.{address.tokens}"
+
+    def parse_fired(self, subject: str) -> "TimerAddress":
+        """The timer that a fired message belongs to. Raises ValueError for another subject."""
+        head = f"{self.prefix}.fired."
+        if not subject.startswith(head):
+            raise ValueError(f"not a fired timer: {subject}")
+        flow, contact, instance, journey, number = subject.removeprefix(head).split(".")
+        return TimerAddress(flow, contact, instance, journey, int(number))
+
+
+class TimerAddress(NamedTuple):
+    """Which timer: the journey's place and id, and the timer's number within the journey."""
+
+    flow: str
+    contact: str
+    instance: str
+    journey: str
+    number: int
+
+    @property
+    def tokens(self) -> str:
+        """As subject tokens."""
+        return ".".join((self.flow, self.contact, self.instance, self.journey, str(self.number)))

@@ -1,0 +1,137 @@
+"""The settings of a runtime's streams, buckets and consumers, as JetStream's API takes them.
+
+Why each setting that matters is what it is stands beside it; the figures are in DESIGN section 5 and
+ADR 0002. Pure: desired state as data.
+"""
+
+from typing import Any
+
+from emailflow_api.jetstream.naming import CONTACTS_CONSUMER, TIMERS_CONSUMER, Names
+from emailflow_api.plans import FlowPlan, Program, RuntimePlan
+
+SECOND = 1_000_000_000
+OWNER_GROUP = "owner"
+"""The priority group that pins a consumer to its shard's owner."""
+ACK_WAIT = 60 * SECOND
+PIN_TIMEOUT = 30 * SECOND
+BUCKETS = ("PLANS", "REPORTS", "LEASES", "CONSENT", "ALIASES")
+FIRED_TTL = "10m"
+"""How long a fired timer stays; the record's `wakeAt` is the truth, and is rescanned at take-over."""
+
+Config = dict[str, Any]
+
+
+def streams(runtime: RuntimePlan, *, replicas: int = 1, events_bytes: int = 8 << 30) -> list[Config]:
+    """All streams, KV buckets (`KV_…`) included. `events_bytes` bounds EVENTS on disk."""
+    names = Names(runtime.namespace, runtime.name)
+    base: Config = {"storage": "file", "num_replicas": replicas, "allow_direct": True}
+    made = [
+        {
+            **base,
+            "name": names.inbound,
+            "subjects": [f"{names.subject_prefix}.in.>"],
+            "retention": "workqueue",
+            "discard": "new",
+            "max_bytes": events_bytes // 8,
+        },
+        {
+            **base,
+            "name": names.events,
+            "subjects": [f"{names.subject_prefix}.events.>"],
+            "allow_atomic": True,
+            # Full means 503 at the door, never a silently forgotten event.
+            "discard": "new",
+            "max_bytes": events_bytes,
+        },
+        {
+            **base,
+            "name": names.dead_letters,
+            "subjects": [f"{names.subject_prefix}.deadletter.>"],
+            "max_bytes": events_bytes // 8,
+        },
+    ]
+    made += [_state(names, shard, base) for shard in range(runtime.shards)]
+    made += [_bucket(names.bucket(name), base) for name in BUCKETS]
+    return made
+
+
+def _state(names: Names, shard: int, base: Config) -> Config:
+    return {
+        **base,
+        "name": names.state(shard),
+        "subjects": [f"{names.state_subjects(shard).prefix}.>"],
+        "max_msgs_per_subject": 1,
+        "allow_atomic": True,
+        "allow_msg_ttl": True,
+        # No limit on size or age, ever: a full schedules stream silently deletes timers (ADR-51 of NATS).
+        "allow_msg_schedules": True,
+    }
+
+
+def _bucket(name: str, base: Config) -> Config:
+    return {
+        **base,
+        "name": f"KV_{name}",
+        "subjects": [f"$KV.{name}.>"],
+        # Leases are renewed often and worth nothing after a restart.
+        "storage": "memory" if name.endswith("_LEASES") else "file",
+        "max_msgs_per_subject": 1,
+        "discard": "new",
+        "allow_rollup_hdrs": True,
+        "allow_msg_ttl": True,
+        "deny_delete": True,
+    }
+
+
+def _owned(name: str, filters: list[str]) -> Config:
+    return {
+        "durable_name": name,
+        "name": name,
+        "ack_policy": "explicit",
+        "ack_wait": ACK_WAIT,
+        "max_ack_pending": 4096,
+        "filter_subjects": filters,
+        "priority_policy": "pinned_client",
+        "priority_groups": [OWNER_GROUP],
+        "priority_timeout": PIN_TIMEOUT,
+    }
+
+
+def flow_consumer(names: Names, shard: int, flow: FlowPlan, programs: list[Program]) -> Config:
+    """A flow's durable consumer on EVENTS, named after it, filtered by what its programs react to.
+
+    `programs` holds every revision that a journey may still be on. With more than one shard the shard's
+    number is part of the name.
+    """
+    types = sorted(set().union(*(program.types() for program in programs)))
+    config = _owned(consumer_name(flow.id, shard), [names.event_subject(shard, kind) for kind in types])
+    return {**config, **_start(flow.start_from)}
+
+
+def _start(start_from: str) -> Config:
+    if start_from == "New":
+        return {"deliver_policy": "new"}
+    if start_from == "Earliest":
+        return {"deliver_policy": "all"}
+    return {"deliver_policy": "by_start_time", "opt_start_time": start_from}
+
+
+def consumer_name(flow: str, shard: int) -> str:
+    """The consumer of one flow on one shard."""
+    return flow if shard == 0 else f"{flow}_{shard}"
+
+
+def contacts_consumer(names: Names, shard: int) -> Config:
+    """The system consumer that reads every event of a shard, to keep its contacts."""
+    name = consumer_name(CONTACTS_CONSUMER, shard)
+    return {**_owned(name, [names.shard_events(shard)]), "deliver_policy": "all"}
+
+
+def timers_consumer(names: Names, shard: int) -> Config:
+    """The system consumer of fired timers, on STATE."""
+    return {
+        **_owned(TIMERS_CONSUMER, [names.state_subjects(shard).fired_all]),
+        "deliver_policy": "all",
+        # A burst of timers must not wait for acknowledgements one window at a time.
+        "max_ack_pending": 65_536,
+    }

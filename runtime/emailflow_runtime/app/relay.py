@@ -1,0 +1,75 @@
+"""The relay: publishes the facts that records carry to EVENTS, in the order of their commits.
+
+A record keeps a fact until it is published, so nothing is lost when the process dies; a new owner
+publishes again what lies above the committed position, and readers drop repeats by source and id.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from emailflow_runtime.app.stores import EventLog, LogEntry
+from emailflow_runtime.errors import Unavailable
+
+MAX_BATCH = 500
+RETRY_AFTER = 0.5
+"""Seconds between attempts while EVENTS can't be written."""
+
+
+class Parcel(NamedTuple):
+    """The facts of one record as committed at a STATE sequence; `published` is told when they are out."""
+
+    sequence: int
+    entries: Sequence[LogEntry]
+    published: Callable[[], None]
+
+
+class Relay:
+    """One for each shard. `note_position` hears up to which STATE sequence everything is published."""
+
+    def __init__(self, log: EventLog, note_position: Callable[[int], None]) -> None:
+        self._log = log
+        self._note_position = note_position
+        self._parcels: deque[Parcel] = deque()
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def put(self, parcel: Parcel) -> None:
+        """Queue facts that have just been committed."""
+        self._parcels.append(parcel)
+        self._idle.clear()
+        self._wake.set()
+
+    async def drained(self) -> None:
+        """Return when everything queued is published."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Publish until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._parcels:
+                await self._publish(self._next())
+            self._idle.set()
+
+    def _next(self) -> list[Parcel]:
+        parcels, size = [], 0
+        while self._parcels and (not parcels or size + len(self._parcels[0].entries) <= MAX_BATCH):
+            size += len(self._parcels[0].entries)
+            parcels.append(self._parcels.popleft())
+        return parcels
+
+    async def _publish(self, parcels: Sequence[Parcel]) -> None:
+        entries = [entry for parcel in parcels for entry in parcel.entries]
+        while True:
+            try:
+                await self._log.append(entries)
+                break
+            except Unavailable:
+                await asyncio.sleep(RETRY_AFTER)
+        for parcel in parcels:
+            parcel.published()
+        self._note_position(parcels[-1].sequence)

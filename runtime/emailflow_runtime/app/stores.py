@@ -1,0 +1,229 @@
+"""Ports to what lasts: the log, a shard's state, the consumers' feeds, dead letters, plans, aliases.
+
+In the machinery's own words. What a commit costs, how it is fenced and how a lost acknowledgement is
+resolved is the adapter's business (ADR 0001, 0002).
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol, TypeAlias
+
+import msgspec
+
+from emailflow_api.jetstream.naming import TimerAddress
+from emailflow_api.plans import Plans
+from emailflow_runtime.core.cloudevents.event import CloudEvent
+from emailflow_runtime.core.contact import Contact
+from emailflow_runtime.core.journey import Enrolment, Journey, Record
+
+# --- the log ---------------------------------------------------------------------------------------
+
+
+class LogEntry(msgspec.Struct, frozen=True):
+    """An event on its way into the log; `contact` is the opaque key of whom it is about, or empty."""
+
+    event: CloudEvent
+    contact: str
+    shard: int
+
+
+class EventLog(Protocol):
+    """EVENTS."""
+
+    async def append(self, entries: Sequence[LogEntry]) -> None:
+        """Return when all of them are on disk, in this order. Raises Unavailable when that is not known:
+        then some may be there, and appending them again is right (repeats change nothing)."""
+
+    async def last_sequence(self, shard: int) -> int:
+        """The sequence of a shard's last event, 0 when there is none."""
+
+    async def last_of_type(self, shard: int, event_type: str) -> int:
+        """The sequence of a shard's last event of this type, 0 when there is none."""
+
+
+# --- state -----------------------------------------------------------------------------------------
+
+
+class PutRecord(msgspec.Struct, frozen=True):
+    """Store a journey's record. `expires` in seconds, 0: never."""
+
+    record: Record
+    expires: int = 0
+
+
+class PutContact(msgspec.Struct, frozen=True):
+    """Store a contact."""
+
+    contact: Contact
+
+
+class PutSeen(msgspec.Struct, frozen=True):
+    """Store the companion of an enrolment. `expires` in seconds, 0: never."""
+
+    flow: str
+    contact: str
+    hashes: tuple[int, ...]
+    expires: int = 0
+
+
+class PutTimer(msgspec.Struct, frozen=True):
+    """Have the timer fire at `at` (nanoseconds since 1970 UTC)."""
+
+    address: TimerAddress
+    at: int
+
+
+class DropTimer(msgspec.Struct, frozen=True):
+    """The timer must not fire any more."""
+
+    address: TimerAddress
+
+
+class PutRelayPosition(msgspec.Struct, frozen=True):
+    """Facts of all records up to this STATE sequence are in EVENTS."""
+
+    sequence: int
+
+
+Change: TypeAlias = PutRecord | PutContact | PutSeen | PutTimer | DropTimer | PutRelayPosition
+
+
+class RecordHead(NamedTuple):
+    """What a scan tells of a record without reading it."""
+
+    flow: str
+    contact: str
+    instance: str
+    sequence: int
+    wake_at: int
+    mail: str
+    """Status of its mail while that is not settled, else empty."""
+
+
+EnrolmentKey: TypeAlias = tuple[str, str]
+"""(flow id, contact key)."""
+
+
+class StateStore(Protocol):
+    """STATE of one shard. Only its owner holds one that has claimed."""
+
+    async def claim(self) -> None:
+        """Take the epoch: from here on every other owner's writes are refused."""
+
+    async def commit(self, changes: Sequence[Change]) -> int:
+        """Store all changes under the epoch; the STATE sequence of the last one.
+
+        Returns only when they are on disk, and keeps trying while the store is away. Changes without an
+        order between them may be stored one by one; a timer is always there before its record. Raises
+        EpochLost.
+        """
+
+    async def enrolments(self, keys: Iterable[EnrolmentKey]) -> dict[EnrolmentKey, Enrolment]:
+        """The enrolments that are stored under these keys; absent keys are left out."""
+
+    async def records(self, keys: Iterable[EnrolmentKey]) -> dict[EnrolmentKey, list[Record]]:
+        """Their records whole, with the facts that were not relayed when they were written."""
+
+    async def contacts(self, keys: Iterable[str]) -> dict[str, Contact]:
+        """The contacts stored under these keys."""
+
+    async def relay_position(self) -> int:
+        """As last committed, 0 at first."""
+
+    def scan(self) -> AsyncIterator[RecordHead]:
+        """The heads of all records, as they are now."""
+
+
+# --- feeds -----------------------------------------------------------------------------------------
+
+
+class Delivered(msgspec.Struct, frozen=True):
+    """A message of a feed: its place, its time (nanoseconds), and how to acknowledge it."""
+
+    sequence: int
+    at: int
+    token: str
+
+
+class DeliveredEvent(Delivered, frozen=True):
+    """An event from EVENTS, with the key of the contact it is about."""
+
+    event: CloudEvent
+    contact: str
+
+
+class DeliveredTimer(Delivered, frozen=True):
+    """A timer that fired."""
+
+    address: TimerAddress
+
+
+class Feed(Protocol):
+    """A durable consumer, held by this owner alone. Several batches may be open at once."""
+
+    async def take_over(self) -> None:
+        """Take the consumer from whoever held it, and go back to what was not acknowledged."""
+
+    async def next_batch(self) -> Sequence[Delivered]:
+        """The next messages in order, at least one; waits for them."""
+
+    def acknowledge(self, batch: Iterable[Delivered]) -> None:
+        """These are done with, for good. A lost one means a redelivery, which is harmless."""
+
+    async def close(self) -> None:
+        """Stop pulling."""
+
+
+class Feeds(Protocol):
+    """Where feeds come from."""
+
+    def flow(self, flow: str, shard: int) -> Feed:
+        """The feed of one flow."""
+
+    def contacts(self, shard: int) -> Feed:
+        """Every event of the shard."""
+
+    def timers(self, shard: int) -> Feed:
+        """The shard's fired timers."""
+
+
+# --- the rest --------------------------------------------------------------------------------------
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """What could not be handled: `origin` is a flow's id or `_door`."""
+
+    reason: str
+    message: str
+    origin: str
+    event: CloudEvent
+    contact: str = ""
+    sequence: int = 0
+
+
+class DeadLetters(Protocol):
+    """DEADLETTER."""
+
+    async def keep(self, letter: DeadLetter) -> None:
+        """Return when it is on disk; keeps trying while the store is away."""
+
+
+class PlanSource(Protocol):
+    """PLANS, as the runtime sees it."""
+
+    def snapshots(self) -> AsyncIterator[Plans]:
+        """Everything as it is, then again after each change."""
+
+
+class Aliases(Protocol):
+    """ALIASES: from every later identifier of a contact to its key."""
+
+    async def lookup(self, identifiers: Iterable[str]) -> Mapping[str, str]:
+        """The keys that these identifiers (each a key of its own) lead to; unknown ones are left out."""
+
+    async def add(self, identifier: str, key: str) -> str:
+        """Let the identifier lead to the key unless it leads somewhere already; where it leads now."""
+
+
+def finished_expiry(journey: Journey, *, once: bool, dedupe: int) -> int:
+    """Seconds that a journey's record is kept: for ever while it is open, or with `reentry: Once`."""
+    return dedupe if journey.finished and not once else 0

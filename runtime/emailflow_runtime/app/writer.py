@@ -1,0 +1,105 @@
+"""The shard's one writer: everything in flight shares one commit (group commit, DESIGN section 5).
+
+At once when idle, else when the last commit returns. It knows nothing of journeys, and no one else may
+call `StateStore.commit`.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from emailflow_runtime.app.stores import (
+    Change,
+    DropTimer,
+    PutContact,
+    PutRecord,
+    PutRelayPosition,
+    PutSeen,
+    PutTimer,
+    StateStore,
+)
+
+MAX_GROUP = 900
+"""Changes in one commit; JetStream takes at most 1,000 messages in a batch."""
+
+
+class Writer:
+    """Collects changes and commits them in groups, in the order in which they were handed in."""
+
+    def __init__(self, store: StateStore) -> None:
+        self._store = store
+        self._waiting: deque[tuple[Sequence[Change], asyncio.Future[int]]] = deque()
+        self._wake = asyncio.Event()
+        self._relayed = 0
+        self._relayed_committed = 0
+
+    def submit(self, changes: Sequence[Change]) -> asyncio.Future[int]:
+        """Done with the STATE sequence of a commit that holds these changes. They are never split."""
+        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._waiting.append((changes, done))
+        self._wake.set()
+        return done
+
+    def barrier(self) -> asyncio.Future[int]:
+        """Done after a guarded commit that began after this call, so that what was decided until now was
+        decided by the owner (an acknowledgement of an input without effect waits for it)."""
+        return self.submit(())
+
+    def note_relayed(self, sequence: int) -> None:
+        """Facts up to this STATE sequence are in EVENTS; the next commit says so."""
+        self._relayed = max(self._relayed, sequence)
+
+    async def run(self) -> None:
+        """Commit until cancelled. Raises EpochLost; whatever waits then never becomes done."""
+        while True:
+            await self._wake.wait()
+            group = self._next_group()
+            changes = coalesce([change for changes, _ in group for change in changes])
+            if not changes or self._relayed > self._relayed_committed:
+                changes.append(PutRelayPosition(self._relayed))
+            relayed = self._relayed
+            sequence = await self._store.commit(changes)
+            self._relayed_committed = relayed
+            for _, done in group:
+                if not done.done():
+                    done.set_result(sequence)
+
+    def _next_group(self) -> list[tuple[Sequence[Change], asyncio.Future[int]]]:
+        group, size = [], 0
+        while self._waiting and (not group or size + len(self._waiting[0][0]) <= MAX_GROUP):
+            size += len(self._waiting[0][0])
+            group.append(self._waiting.popleft())
+        if not self._waiting:
+            self._wake.clear()
+        return group
+
+
+def coalesce(changes: Sequence[Change]) -> list[Change]:
+    """One change for each thing that changes, the last; timers first, and none that is dropped again.
+
+    A record carries the facts of those before it, so the last one says it all.
+    """
+    armed = {change.address: change for change in changes if isinstance(change, PutTimer)}
+    dropped = {change.address: change for change in changes if isinstance(change, DropTimer)}
+    rest: dict[object, Change] = {}
+    for change in changes:
+        if (key := _identity(change)) is not None:
+            rest[key] = change
+    timers: list[Change] = [change for address, change in armed.items() if address not in dropped]
+    drops: list[Change] = [change for address, change in dropped.items() if address not in armed]
+    return [*timers, *drops, *rest.values()]
+
+
+def _identity(change: Change) -> object:
+    match change:
+        case PutRecord(record=record):
+            journey = record.journey
+            return ("record", journey.flow, journey.contact, journey.instance)
+        case PutContact(contact=contact):
+            return ("contact", contact.key)
+        case PutSeen(flow=flow, contact=contact):
+            return ("seen", flow, contact)
+        case PutRelayPosition():
+            return "relay"
+        case _:
+            return None

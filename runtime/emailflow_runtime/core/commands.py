@@ -1,0 +1,52 @@
+"""Commands: what has to be done, in the imperative. `react` returns them, the machinery carries them out."""
+
+from typing import TypeAlias
+
+import msgspec
+
+from emailflow_api.jetstream.naming import TimerAddress
+from emailflow_runtime.core.facts import Fact
+
+
+class RecordFact(msgspec.Struct, frozen=True):
+    """Fold the fact into the journey at `instance`, store it, publish it."""
+
+    instance: str
+    fact: Fact
+
+
+class ArmTimer(msgspec.Struct, frozen=True):
+    """Have this timer fire at `at` (nanoseconds since 1970 UTC)."""
+
+    address: TimerAddress
+    at: int
+
+
+class DisarmTimer(msgspec.Struct, frozen=True):
+    """This timer must not fire any more. One that has fired already does no harm."""
+
+    address: TimerAddress
+
+
+class SendMail(msgspec.Struct, frozen=True):
+    """Let the sender take care of the mail that the journey at `instance` stands at."""
+
+    instance: str
+    mail: str
+
+
+class KeepDeadLetter(msgspec.Struct, frozen=True):
+    """The event that started the journey at `instance`, or arrived, could not be handled: keep it."""
+
+    reason: str
+    message: str
+    instance: str = ""
+
+
+class IgnoreEvent(msgspec.Struct, frozen=True):
+    """The event counted, but changes nothing now; a repeat of it must not do so later either."""
+
+    event_hash: int
+
+
+Command: TypeAlias = RecordFact | IgnoreEvent | ArmTimer | DisarmTimer | SendMail | KeepDeadLetter

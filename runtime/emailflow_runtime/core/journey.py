@@ -1,0 +1,118 @@
+"""A journey: where one contact stands in one flow. The record that STATE holds, one message each.
+
+Only `evolve` makes new ones. No method may decide anything.
+"""
+
+import msgspec
+
+from emailflow_runtime.core.cloudevents.event import CloudEvent
+from emailflow_runtime.core.facts import Fact
+
+RECORD_VERSION = 1
+"""Raised with every change of the record that an older runtime could not read."""
+APPLIED_IN_RECORD = 32
+"""How many event hashes a record itself remembers; older ones move to the companion message."""
+
+
+class Mail(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The mail of the step that a journey stands at.
+
+    `status`: Requested -> Attempted -> Accepted | Failed | Unknown, or Deferred -> Requested again, or
+    Skipped. While Attempted, its outcome is open until `settled_by`.
+    """
+
+    id: str
+    step: str
+    turn: int
+    template: str
+    due: int
+    status: str = "Requested"
+    attempts: int = 0
+    provider: str = ""
+    start_by: int = 0
+    settled_by: int = 0
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more will be recorded about it on the engine's own account."""
+        return self.status in {"Accepted", "Skipped", "Failed", "Unknown"}
+
+
+class Journey(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One journey. Times are nanoseconds since 1970 UTC, `at` never goes back."""
+
+    id: str
+    flow: str
+    contact: str
+    instance: str
+    revision: str
+    event: CloudEvent
+    at: int
+    sequence: int
+    """EVENTS sequence of the last input applied: an older one is a redelivery."""
+    entered_at: int = 0
+    key: str = ""
+    running: bool = True
+    result: str = ""
+    step: str = ""
+    passes: dict[str, int] = {}
+    wake_at: int = 0
+    timer: int = 0
+    """Number of the armed timer; 0: none."""
+    timers: int = 0
+    """How many timers there have been; the next one gets this plus one."""
+    mail: Mail | None = None
+    facts: int = 0
+    applied: tuple[int, ...] = ()
+    version: int = RECORD_VERSION
+
+    @property
+    def finished(self) -> bool:
+        """Ended, with its mail settled: the record may expire."""
+        return not self.running and (self.mail is None or self.mail.settled)
+
+
+class Record(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is stored: a journey, and the facts that no one has relayed to EVENTS yet, oldest first."""
+
+    journey: Journey
+    facts: tuple[Fact, ...] = ()
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Record)
+
+
+def encode_record(record: Record) -> bytes:
+    """A record as MessagePack."""
+    return _encoder.encode(record)
+
+
+def decode_record(data: bytes) -> Record:
+    """The record in these bytes. Raises msgspec.ValidationError for what no runtime wrote."""
+    return _decoder.decode(data)
+
+
+class Enrolment(msgspec.Struct):
+    """Everything about one contact in one flow.
+
+    `considered` is the EVENTS sequence up to which events have been decided about, `ignored` the hashes of
+    those that counted but led to no fact yet: the next fact takes them along.
+    """
+
+    flow: str
+    contact: str
+    journeys: dict[str, Journey] = {}
+    """By instance, the ended ones that have not expired among them."""
+    seen: dict[int, None] = {}
+    """Hashes of events from the companion message, oldest first, older than what the records remember."""
+    considered: int = 0
+    ignored: tuple[int, ...] = ()
+
+    def has_applied(self, event_hash: int) -> bool:
+        """Whether this event (hash of source and id) has counted here already."""
+        return (
+            event_hash in self.seen
+            or event_hash in self.ignored
+            or any(event_hash in journey.applied for journey in self.journeys.values())
+        )

@@ -1,0 +1,114 @@
+"""What follows from an event: exits of running journeys first, then, maybe, a new journey.
+
+An event that has been considered before (a redelivery by its sequence, a producer's repeat by its source
+and id) changes nothing.
+"""
+
+from msgspec.structs import replace
+
+from emailflow_api.errors import ExpressionFailed
+from emailflow_api.expressions import bind
+from emailflow_runtime.core.cloudevents.event import CloudEvent
+from emailflow_runtime.core.commands import Command, IgnoreEvent, KeepDeadLetter
+from emailflow_runtime.core.contact import event_view
+from emailflow_runtime.core.identity import concurrent_instance, event_hash, instance_key, journey_id
+from emailflow_runtime.core.inputs import EventArrived
+from emailflow_runtime.core.journey import Enrolment, Journey
+from emailflow_runtime.core.reactions.course import Course, Setting, bindings
+
+
+def on_event(setting: Setting, enrolment: Enrolment, arrived: EventArrived) -> tuple[Command, ...]:
+    """Commands for an event about this contact."""
+    mark = event_hash(arrived.event)
+    if arrived.sequence <= enrolment.considered or enrolment.has_applied(mark):
+        return ()
+    left, commands = _exits(setting, enrolment, arrived, mark)
+    return (*commands, *_entry(setting, left, arrived, mark))
+
+
+def _exits(
+    setting: Setting, enrolment: Enrolment, arrived: EventArrived, mark: int
+) -> tuple[Enrolment, list[Command]]:
+    """Take out whom the event takes out; the enrolment as it is then."""
+    results = {
+        instance: _exit_result(setting, journey, arrived)
+        for instance, journey in enrolment.journeys.items()
+        if journey.running
+    }
+    leaving = {instance: (result, "ExitEvent") for instance, result in results.items() if result}
+    return _leave(setting, enrolment, arrived, mark, leaving)
+
+
+def _leave(
+    setting: Setting,
+    enrolment: Enrolment,
+    arrived: EventArrived,
+    mark: int,
+    leaving: dict[str, tuple[str, str]],
+) -> tuple[Enrolment, list[Command]]:
+    """End the journeys at these instances, each with a result and a reason."""
+    journeys = dict(enrolment.journeys)
+    commands: list[Command] = []
+    for instance, (result, reason) in leaving.items():
+        course = Course(
+            setting, enrolment, instance, arrived.at, considered=arrived.sequence, counted=(mark,)
+        )
+        course.exit(result, reason)
+        commands += course.commands
+        journeys[instance] = course.journey
+    return replace(enrolment, journeys=journeys), commands
+
+
+def _exit_result(setting: Setting, journey: Journey, arrived: EventArrived) -> str | None:
+    program = setting.program(journey.revision)
+    if not any(arrived.event.type in each.types for each in program.exits):
+        return None
+    values = bindings(setting, journey, arrived.at, arrived.event)
+    return next((each.result for each in program.exits if each.matches(arrived.event, values)), None)
+
+
+def _entry(setting: Setting, enrolment: Enrolment, arrived: EventArrived, mark: int) -> tuple[Command, ...]:
+    flow, event = setting.flow, arrived.event
+    program = setting.programs[flow.revision]
+    if flow.deleted or event.type not in program.program.trigger.types:
+        return ()
+    values = bind(event=event_view(event), contact=setting.contact.view(), now=arrived.at)
+    if not program.admits(event, values):
+        return ()
+    try:
+        key = program.key.evaluate(values) if program.key else ""
+    except ExpressionFailed as failed:
+        return (KeepDeadLetter(failed.reason, f"trigger.key: {failed}"),)
+    return _enter(setting, enrolment, arrived, mark, key)
+
+
+def _enter(
+    setting: Setting, enrolment: Enrolment, arrived: EventArrived, mark: int, key: str
+) -> tuple[Command, ...]:
+    flow, event = setting.flow, arrived.event
+    same_key = [journey for journey in enrolment.journeys.values() if journey.key == key]
+    running = {journey.instance for journey in same_key if journey.running}
+    if (flow.reentry == "Once" and same_key) or (flow.reentry == "AfterExit" and running):
+        return (IgnoreEvent(mark),)
+    commands: list[Command] = []
+    if flow.reentry == "Restart":
+        leaving = dict.fromkeys(running, ("Restarted", "Restarted"))
+        enrolment, commands = _leave(setting, enrolment, arrived, mark, leaving)
+    instance = _free_instance(enrolment, _instance(flow.reentry, key, event))
+    course = Course(setting, enrolment, instance, arrived.at, considered=arrived.sequence, counted=(mark,))
+    course.enter(journey_id(flow.id, enrolment.contact, instance, event), event, key)
+    course.proceed(setting.programs[flow.revision].program.steps[0].name)
+    return (*commands, *course.commands)
+
+
+def _instance(reentry: str, key: str, event: CloudEvent) -> str:
+    return concurrent_instance(key, event) if reentry == "Concurrent" else instance_key(key)
+
+
+def _free_instance(enrolment: Enrolment, wanted: str) -> str:
+    """`wanted`, or a neighbour while a mail of the journey there is not settled: its outcome still counts."""
+    instance, turn = wanted, 0
+    while (there := enrolment.journeys.get(instance)) is not None and not there.finished:
+        turn += 1
+        instance = f"{wanted}~{turn}"
+    return instance

@@ -1,0 +1,215 @@
+"""The course of one journey during one reaction: facts are folded as they are made, commands collected.
+
+It knows how steps follow each other. Why a journey starts, ends or moves is the other modules' matter.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, assert_never
+
+import msgspec
+from emailflow_api.durations import add, next_time
+from msgspec.structs import replace
+
+from emailflow_api.expressions import Bindings, bind
+from emailflow_api.jetstream.naming import TimerAddress
+from emailflow_api.plans import END, Branch, End, FlowPlan, Send, Wait
+from emailflow_runtime.core.cloudevents.event import CloudEvent
+from emailflow_runtime.core.commands import ArmTimer, Command, DisarmTimer, RecordFact, SendMail
+from emailflow_runtime.core.contact import Contact, event_view
+from emailflow_runtime.core.evolve import evolve
+from emailflow_runtime.core.facts import Advanced, Completed, Entered, Exited, Fact, MailRequested, MailSkipped
+from emailflow_runtime.core.identity import mail_id
+from emailflow_runtime.core.journey import Enrolment, Journey
+from emailflow_runtime.core.program import CompiledProgram, holds
+
+MAX_PASSES = 100
+"""How often a journey may come to one step: a loop is a loop of mails (API, `steps`)."""
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """What a reaction may know besides state and input: the flow as it is now, and whom it is about."""
+
+    flow: FlowPlan
+    programs: Mapping[str, CompiledProgram]
+    """By revision: the current one, and those that journeys are still on."""
+    contact: Contact
+    timezone: str = "UTC"
+    """The runtime's default, for contacts without one of their own."""
+
+    @property
+    def zone(self) -> str:
+        """The IANA zone of this contact."""
+        return self.contact.timezone or self.timezone
+
+    def program(self, revision: str) -> CompiledProgram:
+        """The program of a revision; the current one when that revision is gone."""
+        return self.programs.get(revision) or self.programs[self.flow.revision]
+
+
+def journey_view(journey: Journey, flow: FlowPlan) -> dict[str, Any]:
+    """What expressions and templates see as `journey`."""
+    return {"id": journey.id, "flow": flow.name, "step": journey.step, "variant": ""}
+
+
+def bindings(setting: Setting, journey: Journey, at: int, event: Any = None) -> Bindings:
+    """Values for expressions about a running journey. `event` is the one at hand, else the entering one."""
+    trigger = event_view(journey.event)
+    return bind(
+        event=event_view(event) if event is not None else trigger,
+        trigger=trigger,
+        contact=setting.contact.view(),
+        journey=journey_view(journey, setting.flow),
+        now=at,
+    )
+
+
+class Course:
+    """Moves the journey at one instance along; `commands` is what came of it.
+
+    `considered` and `counted` go into its first fact: how far events have been decided about, and which
+    of them counted.
+    """
+
+    def __init__(
+        self,
+        setting: Setting,
+        enrolment: Enrolment,
+        instance: str,
+        at: int,
+        *,
+        considered: int = 0,
+        counted: tuple[int, ...] = (),
+    ) -> None:
+        self.setting = setting
+        self.instance = instance
+        self.commands: list[Command] = []
+        self._journey = enrolment.journeys.get(instance)
+        self.at = max(at, self._journey.at) if self._journey else at
+        self._considered = max(considered, enrolment.considered)
+        self._counted = (*enrolment.ignored, *counted)
+        self._fired = 0
+
+    @property
+    def journey(self) -> Journey:
+        """The journey as it stands after the facts so far. Raises LookupError when there is none."""
+        if self._journey is None:
+            raise LookupError(f"no journey at {self.instance}")
+        return self._journey
+
+    def note_fired(self, number: int) -> None:
+        """This timer has gone off, so nothing needs to disarm it."""
+        self._fired = number
+
+    def enter(self, journey: str, event: CloudEvent, key: str) -> None:
+        """Start a journey here. What an ended one at this instance remembered lives on."""
+        remembered = self._journey.applied if self._journey else ()
+        self._counted = (*remembered, *self._counted)
+        flow = self.setting.flow
+        self._fold(
+            Entered(
+                journey=journey,
+                number=1,
+                at=self.at,
+                flow=flow.id,
+                contact=self.setting.contact.key,
+                instance=self.instance,
+                revision=flow.revision,
+                event=event,
+                key=key,
+            )
+        )
+
+    def record(self, kind: Callable[..., Fact], **fields: Any) -> None:
+        """A fact of this kind about the journey: fold it, and arm or disarm the timers it implies."""
+        journey = self.journey
+        self._fold(kind(journey=journey.id, number=journey.facts + 1, at=self.at, **fields))
+
+    def _fold(self, fact: Fact) -> None:
+        fact = replace(fact, sequence=self._considered, applied=self._counted)
+        self._counted = ()
+        before, self._journey = self._journey, evolve(self._journey, fact)
+        self.commands.append(RecordFact(self.instance, fact))
+        after = self.journey
+        old = before.timer if before and before.id == after.id else 0
+        if old and old not in (after.timer, self._fired):
+            self.commands.append(DisarmTimer(self._timer(old)))
+        if after.timer and after.timer != old:
+            self.commands.append(ArmTimer(self._timer(after.timer), after.wake_at))
+
+    def _timer(self, number: int) -> TimerAddress:
+        journey = self.journey
+        return TimerAddress(journey.flow, journey.contact, journey.instance, journey.id, number)
+
+    def exit(self, result: str, reason: str) -> None:
+        """End the journey before its end. A mail that no provider has been given yet is not sent."""
+        mail = self.journey.mail
+        if mail is not None and not mail.settled and mail.status != "Attempted":
+            self.record(MailSkipped, mail=mail.id, reason="JourneyExited")
+        self.record(Exited, result=result, reason=reason)
+
+    def proceed(self, target: str) -> None:
+        """Go to `target` and on, through steps that take no time, until one waits, sends or ends."""
+        path: list[str] = []
+        program = self.setting.program(self.journey.revision)
+        while target != END:
+            step = program.step(target)
+            if step is None:
+                return self.exit("Exited", "StepGone")
+            if self.journey.passes.get(target, 0) + path.count(target) >= MAX_PASSES:
+                return self.exit("Exited", "TooManyPasses")
+            path.append(target)
+            match step:
+                case Branch():
+                    target = self._choose(step, program)
+                case End():
+                    return self._complete(step.result, path)
+                case Send():
+                    return self._request(step, path)
+                case Wait():
+                    wake_at = self._wake_at(step)
+                    if wake_at > self.at:
+                        return self.wait_until(wake_at, path)
+                    target = step.next
+                case _:
+                    assert_never(step)
+        return self._complete("Completed", path)
+
+    def proceed_from_step(self) -> None:
+        """Leave the step that the journey stands at."""
+        step = self.setting.program(self.journey.revision).step(self.journey.step)
+        if step is None:
+            self.exit("Exited", "StepGone")
+        elif isinstance(step, End):
+            self._complete(step.result, [])
+        else:
+            self.proceed(step.next)
+
+    def _choose(self, step: Branch, program: CompiledProgram) -> str:
+        values = bindings(self.setting, self.journey, self.at)
+        for case in step.cases:
+            if holds(program.conditions[case.when], values):
+                return case.then
+        return step.next
+
+    def _complete(self, result: str, path: list[str]) -> None:
+        self.record(Completed, result=result, path=tuple(path))
+
+    def _request(self, step: Send, path: list[str]) -> None:
+        journey = self.journey
+        turn = journey.passes.get(step.name, 0) + path.count(step.name)
+        mail = mail_id(journey.flow, journey.id, step.name, turn)
+        self.record(
+            MailRequested, path=tuple(path), mail=mail, turn=turn, template=step.template, due=self.at
+        )
+        self.commands.append(SendMail(self.instance, mail))
+
+    def _wake_at(self, step: Wait) -> int:
+        if step.until is not None:
+            zone = self.setting.zone if step.until.timezone == "contact" else step.until.timezone
+            return next_time(self.at, step.until, zone)
+        return add(self.at, step.duration, self.setting.zone)
+
+    def wait_until(self, wake_at: int, path: Sequence[str]) -> None:
+        """Stand still at the last step of `path` (or where the journey is) until `wake_at`."""
+        timer = self.journey.timers + 1
+        self.record(Advanced, path=tuple(path), wake_at=wake_at, timer=timer)

@@ -1,0 +1,88 @@
+"""`react`: one entry for every kind of input. Total and deterministic; it changes nothing by itself."""
+
+from typing import assert_never
+
+from emailflow_runtime.core.commands import Command, SendMail
+from emailflow_runtime.core.inputs import (
+    AttemptPlanned,
+    EventArrived,
+    Input,
+    MailBroken,
+    MailWithheld,
+    OutcomeKnown,
+    TimerFired,
+)
+from emailflow_runtime.core.journey import Enrolment, Journey
+from emailflow_runtime.core.reactions.arriving import on_event
+from emailflow_runtime.core.reactions.course import Course, Setting
+from emailflow_runtime.core.reactions.mailing import (
+    Delivery,
+    on_attempt,
+    on_broken,
+    on_outcome,
+    on_withheld,
+)
+
+_NO_DELIVERY = Delivery()
+
+
+def react(
+    setting: Setting, enrolment: Enrolment, arrived: Input, delivery: Delivery = _NO_DELIVERY
+) -> tuple[Command, ...]:
+    """What follows from the input for this contact in this flow, in order.
+
+    An input that is about nothing that is there (an old timer, the outcome of a mail that is settled) gives
+    no commands. `delivery` is what the provider of the mail at hand declares.
+    """
+    match arrived:
+        case EventArrived():
+            return on_event(setting, enrolment, arrived)
+        case TimerFired():
+            return _on_timer(setting, enrolment, arrived)
+        case AttemptPlanned() | MailWithheld() | MailBroken() | OutcomeKnown():
+            return _on_mail(setting, enrolment, arrived, delivery)
+        case _:
+            assert_never(arrived)
+
+
+def _on_timer(setting: Setting, enrolment: Enrolment, fired: TimerFired) -> tuple[Command, ...]:
+    journey = next((each for each in enrolment.journeys.values() if each.id == fired.journey), None)
+    if journey is None or not journey.running or journey.timer != fired.number:
+        return ()
+    course = Course(setting, enrolment, journey.instance, fired.at)
+    if course.at < journey.wake_at:
+        course.wait_until(journey.wake_at, ())
+        return tuple(course.commands)
+    if journey.mail is not None and journey.mail.status == "Deferred":
+        return (SendMail(journey.instance, journey.mail.id),)
+    course.note_fired(fired.number)
+    course.proceed_from_step()
+    return tuple(course.commands)
+
+
+_AboutMail = AttemptPlanned | MailWithheld | MailBroken | OutcomeKnown
+
+
+def _on_mail(
+    setting: Setting, enrolment: Enrolment, about: _AboutMail, delivery: Delivery
+) -> tuple[Command, ...]:
+    journey = _with_mail(enrolment, about.mail)
+    if journey is None or journey.mail is None:
+        return ()
+    course = Course(setting, enrolment, journey.instance, about.at)
+    match about:
+        case AttemptPlanned():
+            on_attempt(course, journey.mail, about)
+        case MailWithheld():
+            on_withheld(course, journey.mail, about)
+        case MailBroken():
+            on_broken(course, journey.mail, about)
+        case OutcomeKnown():
+            on_outcome(course, journey.mail, about, delivery)
+        case _:
+            assert_never(about)
+    return tuple(course.commands)
+
+
+def _with_mail(enrolment: Enrolment, mail: str) -> Journey | None:
+    return next((j for j in enrolment.journeys.values() if j.mail is not None and j.mail.id == mail), None)
