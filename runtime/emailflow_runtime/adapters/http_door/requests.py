@@ -1,0 +1,69 @@
+"""What comes in: the body of a request, within its limits of size and time, and who sent it.
+
+Raises errors, decides nothing about events.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from urllib.parse import parse_qs
+
+from emailflow_runtime.adapters.http_door.asgi import Receive
+from emailflow_runtime.adapters.http_door.errors import (
+    BodyTimeout,
+    ClientGone,
+    TokenInQuery,
+    Unauthorized,
+    UnsupportedContentEncoding,
+)
+from emailflow_runtime.core.cloudevents.errors import TooLarge
+
+
+async def read_body(
+    headers: Mapping[bytes, bytes], receive: Receive, *, max_bytes: int, seconds: float
+) -> bytes:
+    """The whole body.
+
+    Raises TooLarge before the first byte when Content-Length says so (a client that waits for `100 Continue`
+    then sends none), else as soon as there are too many; BodyTimeout, ClientGone, UnsupportedContentEncoding.
+    """
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise UnsupportedContentEncoding("Content-Encoding: expected identity, that is, no compression")
+    if (length := headers.get(b"content-length", b"0")).isdigit() and int(length) > max_bytes:
+        raise _too_large(max_bytes)
+    try:
+        async with asyncio.timeout(seconds):
+            return await _read(receive, max_bytes)
+    except TimeoutError:
+        raise BodyTimeout(f"body: expected all of it within {seconds:g} seconds") from None
+
+
+async def _read(receive: Receive, max_bytes: int) -> bytes:
+    body: bytes = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone("the client hung up before its request was complete")
+        # Chunks are of 64 KiB, so that joining them one by one is cheap enough up to a few MiB.
+        body += message.get("body", b"")
+        if len(body) > max_bytes:
+            raise _too_large(max_bytes)
+        if not message.get("more_body", False):
+            return body
+
+
+def refuse_token_in_query(query: bytes) -> None:
+    """Raises TokenInQuery for RFC 6750's `access_token` parameter, which URLs carry into logs."""
+    if query and "access_token" in parse_qs(query.decode("latin-1"), keep_blank_values=True):
+        raise TokenInQuery("access_token: expected the token in the Authorization header, not in the URL")
+
+
+def bearer_token(headers: Mapping[bytes, bytes]) -> str:
+    """The token of `Authorization: Bearer …` (RFC 6750 section 2.1). Raises Unauthorized without one."""
+    scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+    if scheme.lower() != b"bearer" or not token.strip():
+        raise Unauthorized("Authorization: expected Bearer and a token")
+    return token.strip().decode("latin-1")
+
+
+def _too_large(max_bytes: int) -> TooLarge:
+    return TooLarge(f"body: expected at most {max_bytes} bytes")
