@@ -12,6 +12,7 @@ import msgspec
 from emailflow_api.plans import Address, TemplatePlan
 from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.core.outcomes import Accepted, Deferred, Outcome, Refused, Unknown
+from emailflow_runtime.rendering.rendered import Rendered
 
 __all__ = [
     "Accepted",
@@ -62,22 +63,12 @@ class RenderRequest(msgspec.Struct, frozen=True):
     context: dict[str, Any]
 
 
-class Rendered(msgspec.Struct, frozen=True):
-    """A rendered mail: the subject is one line, `html` has its CSS inlined, `text` is never empty."""
-
-    subject: str
-    html: str
-    text: str
-    locale: str
-    """The locale of the body that was chosen."""
-
-
 class Renderer(Protocol):
     """Renders under CPU, memory, output and time limits, and survives templates that break them."""
 
     async def render(self, request: RenderRequest) -> Rendered:
         """Raises RenderError, whose `reason` is one of UndefinedVariable, TemplateSyntaxError,
-        TemplateForbidden, TemplateTimeout, TemplateMemory, TemplateTooLarge, RenderFailed."""
+        TemplateForbidden, TemplateTimeout, TemplateMemory, TemplateTooLarge, InvalidHeader, RenderFailed."""
 
 
 # --- handing over ----------------------------------------------------------------------------------
