@@ -35,5 +35,5 @@ class ConditionedStatus(Status):
 
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """The metadata.generation that the operator last acted on."""
-    conditions: Annotated[list[Condition], KeyedBy("type"), Field(max_length=16)] = []
+    conditions: Annotated[list[Condition], Field(max_length=16), KeyedBy("type")] = []
     """Ready always; Reconciling and Stalled only while they hold."""

@@ -103,7 +103,7 @@ class ContactPolicySpec(ApiModel):
 
     topic: Topic
     """The purpose that consent is asked for and kept by."""
-    title: Annotated[list[Title], KeyedBy("locale"), Field(max_length=50)] = []
+    title: Annotated[list[Title], Field(max_length=50), KeyedBy("locale")] = []
     """The topic's name for people. Absent: the topic itself."""
     consent: Literal["None", "OptOut", "OptIn", "DoubleOptIn"] | None = None
     """What must be there before a mail: nothing (None), no objection (OptOut), agreement (OptIn), agreement

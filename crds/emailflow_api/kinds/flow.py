@@ -73,7 +73,7 @@ class EmailFlowSpec(ApiModel):
     """What takes a contact out. A goal is an exit with a result."""
     continue_if: Cel | None = None
     """CEL, bool: checked again before every mail; false ends the journey with the result Discontinued."""
-    steps: Annotated[list[Step], unique("name", "step"), Field(min_length=1, max_length=100)]
+    steps: Annotated[list[Step], Field(min_length=1, max_length=100), unique("name", "step")]
     """What happens, in order."""
 
 
@@ -102,9 +102,9 @@ class EmailFlowStatus(ConditionedStatus):
     """The revision that new journeys get: a hash of steps and expressions."""
     journeys: Count | None = None
     """Journeys that run now, in all revisions."""
-    revisions: Annotated[list[RevisionCount], KeyedBy("revision"), Field(max_length=100)] = []
+    revisions: Annotated[list[RevisionCount], Field(max_length=100), KeyedBy("revision")] = []
     """Journeys by revision; one without journeys is left out."""
-    steps: Annotated[list[StepCount], KeyedBy("name"), Field(max_length=100)] = []
+    steps: Annotated[list[StepCount], Field(max_length=100), KeyedBy("name")] = []
     """Journeys by step, in the current revision."""
     pending_events: Count | None = None
     """Events that the flow has yet to look at."""

@@ -11,7 +11,7 @@ from emailflow_api.kinds.condition import ConditionedStatus
 from emailflow_api.kinds.metadata import Column, Definition, Resource, ready_columns
 from emailflow_api.kinds.model import ApiModel
 from emailflow_api.kinds.reference import ObjectReference, SecretKeyReference
-from emailflow_api.kinds.rule import KeyedBy, Rule
+from emailflow_api.kinds.rule import KeyedBy, Rule, unique
 from emailflow_api.kinds.send import Mailbox
 from emailflow_api.kinds.text import Domain, Duration
 from emailflow_api.kinds.transport import DomainRate, Feedback, HubSpot, Mailchimp, SendGrid, Ses, Smtp
@@ -46,7 +46,7 @@ class Rate(ApiModel):
     """Mails at once after a pause. Absent: those of one second."""
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 16
     """Mails under way at the same time."""
-    per_domain: Annotated[list[DomainRate], KeyedBy("domain"), Field(max_length=100)] = []
+    per_domain: Annotated[list[DomainRate], Field(max_length=100), KeyedBy("domain")] = []
     """Slower rates for some recipient domains."""
     warmup: Warmup | None = None
     """A slow start. Absent: none."""
@@ -140,7 +140,7 @@ class EmailProviderSpec(ApiModel):
     on_unknown: Literal["Hold", "Resend", "AssumeSent"] | None = None
     """What to do when it can't be known whether a mail was accepted: ask a person (Hold), send it again
     (Resend), count it as sent (AssumeSent). Absent: Resend where the provider drops repeats, else Hold."""
-    failover: Annotated[list[ObjectReference], KeyedBy("name"), Field(max_length=5)] = []
+    failover: Annotated[list[ObjectReference], Field(max_length=5), unique("name", "provider")] = []
     """Providers to use, in order, while this one is out of service."""
     feedback: Feedback | None = None
     """How deliveries, bounces, complaints and opens come back. Absent: as returned mail, or not at all."""

@@ -14,7 +14,7 @@ from pydantic_core import CoreSchema, core_schema
 
 @dataclass(frozen=True)
 class Rule:
-    """A condition on `self`, for a model's `rules` or as the annotation of a field.
+    """A condition on `self`, for a model's `rules` or as the annotation of a field (after its `Field`).
 
     `holds` None: a transition rule (it looks at `oldSelf`), which a single document can't break.
     `field_path` is where the API server reports it, relative to `self` (`.shards`).

@@ -54,5 +54,5 @@ class Send(ApiModel):
     """CEL, bool: when true, this mail is skipped and the journey goes on."""
     max_lateness: Duration | None = None
     """Later than this after its due time the mail is skipped, with the reason. Absent: never too late."""
-    attachments: Annotated[list[Attachment], KeyedBy("name"), Field(max_length=10)] = []
+    attachments: Annotated[list[Attachment], Field(max_length=10), KeyedBy("name")] = []
     """Files sent with the mail."""

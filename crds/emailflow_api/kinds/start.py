@@ -27,10 +27,25 @@ def _shape(value: Any) -> str | None:
     return None
 
 
+_NOT_AN_OBJECT = {
+    "pattern": "^$",
+    "minLength": 1,
+    "minimum": 1,
+    "maximum": 0,
+    "minItems": 1,
+    "maxItems": 0,
+    "not": {"enum": [True, False]},
+}
+"""No string, number, list or boolean fulfils this; `type` is not allowed inside `anyOf`."""
 _SCHEMA = {
     "x-kubernetes-preserve-unknown-fields": True,
-    "properties": {"time": {"type": "string", "pattern": TIMESTAMP, "maxLength": 35}},
-    "anyOf": [{"enum": ["New", "Earliest"]}, {"required": ["time"], "pattern": "^$"}],
+    "properties": {
+        "time": {"type": "string", "pattern": TIMESTAMP, "maxLength": 35, "description": "RFC 3339."}
+    },
+    "anyOf": [
+        {"enum": ["New", "Earliest"]},
+        {"required": ["time"], "maxProperties": 1, **_NOT_AN_OBJECT},
+    ],
 }
 StartFrom: TypeAlias = Annotated[
     Annotated[Literal["New", "Earliest"], Tag("word")] | Annotated[StartTime, Tag("time")],

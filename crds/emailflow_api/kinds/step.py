@@ -117,13 +117,13 @@ class Split(ApiModel):
 
     variants: Annotated[
         list[Variant],
+        Field(min_length=2, max_length=10),
         unique("name", "variant"),
         Rule(
             cel="self.exists(v, v.weight > 0)",
             message="at least one variant needs a weight above 0",
             holds=lambda variants: any(variant.weight > 0 for variant in variants),
         ),
-        Field(min_length=2, max_length=10),
     ]
     """The shares."""
 

@@ -54,41 +54,47 @@ TIMESTAMP = _pattern(
 )
 
 
+def _shaped(pattern: str, max_length: int, min_length: int | None = None, **more: str) -> Any:
+    """A bounded text of that pattern; `x-expected` carries its words into descriptions."""
+    extra: dict[str, Any] = {"x-expected": EXPECTED[pattern], **more}
+    return Field(min_length=min_length, max_length=max_length, pattern=pattern, json_schema_extra=extra)
+
+
 def _is_a_date(value: str) -> str:
     datetime.fromisoformat(value)
     return value
 
 
-Duration = Annotated[str, Field(max_length=32, pattern=DURATION)]
-TimeOfDay = Annotated[str, Field(max_length=5, pattern=TIME_OF_DAY)]
-Timezone = Annotated[str, Field(max_length=64, pattern=TIMEZONE)]
+Duration = Annotated[str, _shaped(DURATION, 32)]
+TimeOfDay = Annotated[str, _shaped(TIME_OF_DAY, 5)]
+Timezone = Annotated[str, _shaped(TIMEZONE, 64)]
 Timestamp = Annotated[
     str,
-    Field(max_length=35, pattern=TIMESTAMP, json_schema_extra={"format": "date-time"}),
+    _shaped(TIMESTAMP, 35, format="date-time"),
     AfterValidator(_is_a_date),
 ]
-ObjectName = Annotated[str, Field(max_length=63, pattern=OBJECT_NAME)]
-SubdomainName = Annotated[str, Field(max_length=253, pattern=SUBDOMAIN)]
+ObjectName = Annotated[str, _shaped(OBJECT_NAME, 63)]
+SubdomainName = Annotated[str, _shaped(SUBDOMAIN, 253)]
 """The name of a Secret or ConfigMap, which may have dots."""
-Key = Annotated[str, Field(max_length=253, pattern=KEY)]
-StepName = Annotated[str, Field(max_length=63, pattern=STEP_NAME)]
-Word = Annotated[str, Field(max_length=63, pattern=WORD)]
-Topic = Annotated[str, Field(max_length=63, pattern=TOPIC)]
-EmailAddress = Annotated[str, Field(max_length=254, pattern=ADDRESS)]
-Line = Annotated[str, Field(max_length=998, pattern=ONE_LINE)]
+Key = Annotated[str, _shaped(KEY, 253)]
+StepName = Annotated[str, _shaped(STEP_NAME, 63)]
+Word = Annotated[str, _shaped(WORD, 63)]
+Topic = Annotated[str, _shaped(TOPIC, 63)]
+EmailAddress = Annotated[str, _shaped(ADDRESS, 254)]
+Line = Annotated[str, _shaped(ONE_LINE, 998)]
 """One line, no longer than RFC 5322 2.1.1 lets a line be."""
-Name = Annotated[str, Field(min_length=1, max_length=255, pattern=ONE_LINE)]
+Name = Annotated[str, _shaped(ONE_LINE, 255, 1)]
 Prose = Annotated[str, Field(max_length=4096)]
 Source = Annotated[str, Field(min_length=1, max_length=262_144)]
 """A template's body; several must fit into one object of etcd's 1.5 MiB."""
 Cel = Annotated[str, Field(min_length=1, max_length=2048)]
 EventTypeName = Annotated[str, Field(min_length=1, max_length=255)]
-Domain = Annotated[str, Field(max_length=253, pattern=DOMAIN)]
-HttpUrl = Annotated[str, Field(max_length=2048, pattern=HTTP_URL)]
-NatsUrls = Annotated[str, Field(max_length=2048, pattern=NATS_URLS)]
-Locale = Annotated[str, Field(max_length=35, pattern=LOCALE)]
-DataPath = Annotated[str, Field(max_length=255, pattern=DATA_PATH)]
-Quantity = Annotated[str, Field(max_length=32, pattern=QUANTITY)]
+Domain = Annotated[str, _shaped(DOMAIN, 253)]
+HttpUrl = Annotated[str, _shaped(HTTP_URL, 2048)]
+NatsUrls = Annotated[str, _shaped(NATS_URLS, 2048)]
+Locale = Annotated[str, _shaped(LOCALE, 35)]
+DataPath = Annotated[str, _shaped(DATA_PATH, 255)]
+Quantity = Annotated[str, _shaped(QUANTITY, 32)]
 JsonObject = Annotated[
     dict[str, Any], WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})
 ]

@@ -93,7 +93,7 @@ class HubSpot(ApiModel):
 
     token_secret_ref: SecretKeyReference
     """The private app's access token."""
-    templates: Annotated[list[HubSpotTemplate], KeyedBy("template"), Field(max_length=200)] = []
+    templates: Annotated[list[HubSpotTemplate], Field(max_length=200), KeyedBy("template")] = []
     """Which of HubSpot's mails stands for which template."""
     endpoint: HttpUrl | None = None
     """URL of a compatible service. Absent: HubSpot's."""

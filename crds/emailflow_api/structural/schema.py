@@ -19,7 +19,8 @@ _NESTED = ("items", "additionalProperties")
 def inlined_schema(model: type[BaseModel], mode: JsonSchemaMode = "validation") -> Schema:
     """The model's JSON Schema: references inlined, no titles, no null, descriptions on one line.
 
-    Defaults remain where they are values a reader can use; empty lists and objects are dropped.
+    A text's own words (`x-expected`, see kinds.text) end up in its description. Defaults remain where they
+    are values a reader can use; empty lists and objects are dropped.
     """
     schema = model.model_json_schema(by_alias=True, mode=mode, schema_generator=GenerateJsonSchema)
     return _inline(schema, schema.get("$defs", {}))
@@ -31,8 +32,10 @@ def _inline(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Schema
     node = _without_null(node)
     if reference := node.pop("$ref", None):
         node = _inline(definitions[reference.removeprefix("#/$defs/")], definitions) | node
-    if "description" in node:
-        node["description"] = " ".join(node["description"].split())
+    expected = node.pop("x-expected", None)
+    words = [node.get("description", ""), f"Format: {expected}." if expected else ""]
+    if description := " ".join(" ".join(words).split()):
+        node["description"] = description
     if node.get("default") in (None, [], {}):
         node.pop("default", None)
     if "const" in node:
