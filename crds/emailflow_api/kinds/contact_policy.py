@@ -96,7 +96,7 @@ class ContactPolicySpec(ApiModel):
             message="a transactional policy has no caps, no quietHours, and consent None",
             holds=lambda self: (
                 not self.transactional
-                or not (self.caps or self.quiet_hours is not None or self.consent not in {None, "None"})
+                or not ({"caps", "quiet_hours"} & self.model_fields_set or self.consent not in {None, "None"})
             ),
         ),
     )

@@ -73,7 +73,9 @@ class EmailFlowSpec(ApiModel):
     """What takes a contact out. A goal is an exit with a result."""
     continue_if: Cel | None = None
     """CEL, bool: checked again before every mail; false ends the journey with the result Discontinued."""
-    steps: Annotated[list[Step], Field(min_length=1, max_length=100), unique("name", "step")]
+    steps: Annotated[
+        list[Step], Field(min_length=1, max_length=100), unique("name", "each step needs a name of its own")
+    ]
     """What happens, in order."""
 
 

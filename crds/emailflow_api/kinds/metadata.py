@@ -16,7 +16,8 @@ GROUP = "emailflow.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 
-Annotations = Annotated[dict[str, str], Field(max_length=256)]
+Marks = Annotated[dict[str, str], Field(max_length=256)]
+"""Labels or annotations of objects, as the API server let them in."""
 
 
 class ObjectMeta(ApiModel):
@@ -28,9 +29,9 @@ class ObjectMeta(ApiModel):
     """Name, unique among objects of this kind in the namespace: a DNS label (no dots)."""
     namespace: ObjectName | None = None
     """Namespace. Absent in files: the one that they are applied to."""
-    labels: Annotations = Field(default_factory=dict)
+    labels: Marks = Field(default_factory=dict)
     """Labels to select objects by."""
-    annotations: Annotations = Field(default_factory=dict)
+    annotations: Marks = Field(default_factory=dict)
     """Annotations for people and tools."""
     generation: int = 0
     """Counts changes of the spec; set by the API server."""

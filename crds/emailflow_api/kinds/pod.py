@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, WithJsonSchema, WrapValidator
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
-from emailflow_api.kinds.metadata import Annotations
 from emailflow_api.kinds.model import ApiModel
 from emailflow_api.kinds.text import QUANTITY, Name, Quantity
 
@@ -23,6 +22,10 @@ ResourceQuantity = Annotated[
     WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": QUANTITY, "maxLength": 32}),
 ]
 Quantities = Annotated[dict[str, ResourceQuantity], Field(max_length=16)]
+
+
+Labels = Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=64)]
+Annotations = Annotated[dict[str, Annotated[str, Field(max_length=16_384)]], Field(max_length=64)]
 
 
 class Resources(ApiModel):
@@ -54,11 +57,11 @@ class Pod(ApiModel):
 
     resources: Resources = Field(default_factory=Resources)
     """Compute resources."""
-    node_selector: Annotations = {}
+    node_selector: Labels = {}
     """Labels that the node must have."""
     tolerations: Annotated[list[Toleration], Field(max_length=50)] = []
     """Taints that the pods put up with."""
     annotations: Annotations = {}
     """More annotations of the pods."""
-    labels: Annotations = {}
+    labels: Labels = {}
     """More labels of the pods."""

@@ -140,7 +140,9 @@ class EmailProviderSpec(ApiModel):
     on_unknown: Literal["Hold", "Resend", "AssumeSent"] | None = None
     """What to do when it can't be known whether a mail was accepted: ask a person (Hold), send it again
     (Resend), count it as sent (AssumeSent). Absent: Resend where the provider drops repeats, else Hold."""
-    failover: Annotated[list[ObjectReference], Field(max_length=5), unique("name", "provider")] = []
+    failover: Annotated[
+        list[ObjectReference], Field(max_length=5), unique("name", "no provider may stand in failover twice")
+    ] = []
     """Providers to use, in order, while this one is out of service."""
     feedback: Feedback | None = None
     """How deliveries, bounces, complaints and opens come back. Absent: as returned mail, or not at all."""

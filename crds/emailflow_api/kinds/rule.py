@@ -49,11 +49,11 @@ class Rule:
         return value
 
 
-def unique(key: str, what: str) -> Rule:
-    """No two items of an ordered list share the field `key`; `what` names the items in the message."""
+def unique(key: str, message: str) -> Rule:
+    """No two items of an ordered list have the same `key`."""
     return Rule(
         cel=f"self.all(x, self.exists_one(y, y.{key} == x.{key}))",
-        message=f"each {what} needs a {key} of its own",
+        message=message,
         holds=lambda items: len({getattr(item, key) for item in items}) == len(items),
     )
 

@@ -54,7 +54,7 @@ class Awaited(ApiModel):
         Rule(
             cel="has(self.types) || !(has(self.filters) || has(self.scope))",
             message="filters and scope say which events count: they need types",
-            holds=lambda self: self.types is not None or not (self.filters or self.scope is not None),
+            holds=lambda self: self.types is not None or not {"filters", "scope"} & self.model_fields_set,
         ),
     )
 
@@ -118,7 +118,7 @@ class Split(ApiModel):
     variants: Annotated[
         list[Variant],
         Field(min_length=2, max_length=10),
-        unique("name", "variant"),
+        unique("name", "each variant needs a name of its own"),
         Rule(
             cel="self.exists(v, v.weight > 0)",
             message="at least one variant needs a weight above 0",
