@@ -188,6 +188,10 @@ def test_only_a_local_part_beyond_ascii_makes_a_mail_that_needs_smtputf8():
     assert "<aña@xn--bcher-kva.example>".encode() in raw
 
 
+def test_a_message_id_is_ascii_whatever_the_domain():
+    assert message_id("m1", "bücher.example") == "<m1@xn--bcher-kva.example>"
+
+
 def test_every_mail_carries_what_its_delivery_needs():
     headers = delivery_headers(
         unsubscribe_url="https://mail.example.com/u/" + "t" * 120,

@@ -30,21 +30,23 @@ def addr_spec(address: str, *, field: str) -> str:
     """
     check_text(field, address)
     local, at, domain = address.rpartition("@")
-    if not domain.isascii():
-        domain = _a_labels(domain, field)
-    if not (at and _LOCAL.fullmatch(local) and _DOMAIN.fullmatch(domain)):
+    if not (at and _LOCAL.fullmatch(local)):
         raise InvalidHeader(f"{field}: expected a local part, an at sign and a domain")
-    written = f"{local}@{domain}"
+    written = f"{local}@{a_labels(domain, field=field)}"
     if (size := len(written.encode())) > _LONGEST:
         raise InvalidHeader(f"{field}: an address of {size} octets, expected {_LONGEST} at most")
     return written
 
 
-def _a_labels(domain: str, field: str) -> str:
+def a_labels(domain: str, *, field: str) -> str:
+    """The domain in ASCII (IDNA 2008; RFC 5890); an address literal stays. Raises InvalidHeader."""
     try:
-        return idna.encode(domain, uts46=True).decode()
+        written = domain if domain.isascii() else idna.encode(domain, uts46=True).decode()
     except idna.IDNAError as error:
         raise InvalidHeader(f"{field}: the domain is no internationalised name (IDNA 2008)") from error
+    if not _DOMAIN.fullmatch(written):
+        raise InvalidHeader(f"{field}: expected a domain name")
+    return written
 
 
 def address_field(name: str, mailboxes: Sequence[Address]) -> str:

@@ -11,7 +11,7 @@ from email.utils import format_datetime
 import msgspec
 
 from emailflow_api.plans import Address
-from emailflow_runtime.rendering.mime.addresses import address_field
+from emailflow_runtime.rendering.mime.addresses import a_labels, address_field
 from emailflow_runtime.rendering.mime.bodies import AttachedFile, attachment_part, text_part
 from emailflow_runtime.rendering.mime.fields import LINE_LIMIT, InvalidHeader, check_name, text_field
 
@@ -45,8 +45,8 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def message_id(mail_id: str, domain: str) -> str:
-    """The Message-ID of the mail with this id (RFC 5322 3.6.4); `domain` in A-labels."""
-    return f"<{mail_id}@{domain}>"
+    """The Message-ID of the mail with this id (RFC 5322 3.6.4). Raises InvalidHeader for a broken domain."""
+    return f"<{mail_id}@{a_labels(domain, field='Message-ID')}>"
 
 
 def date_text(nanoseconds: int) -> str:
