@@ -40,7 +40,6 @@ class CompiledTemplate:
     def __init__(self, template: TemplatePlan, locale: str) -> None:
         """Raises TemplateSyntaxError or TemplateForbidden, naming template and field."""
         self._name = f"{template.namespace}/{template.name}"
-        self._locale = locale
         self._chosen = choose(template, locale)
         try:
             self._compile(template)
@@ -64,15 +63,15 @@ class CompiledTemplate:
             text = _STATEMENT_LINES.sub(r"\1", chosen.text)
             self._text = Source(text, field="text", environment=TEXT)
 
-    def render(self, context: dict[str, Any]) -> Rendered:
-        """The mail for that context of plain JSON values.
+    def render(self, context: dict[str, Any], locale: str) -> Rendered:
+        """The mail for that context of plain JSON values, and `locale`, which its filters go by.
 
         The author's line breaks in a subject become spaces; a control character that comes from a value
         (CR, LF and NUL among them) is refused as InvalidHeader: DESIGN section 9 keeps them out of
         headers, and a name with a line break in it is either an attack or a fault to be found.
         Raises RenderError.
         """
-        names = {**context, "locale": self._locale}
+        names = {**context, "locale": locale}
         try:
             subject = _header(self._subject.render(names))
             body, derived = self._body(names)
@@ -180,4 +179,4 @@ def _header(value: str) -> str:
 
 def render(template: TemplatePlan, locale: str, context: dict[str, Any]) -> Rendered:
     """Compile and render once, as for a preview. Raises RenderError."""
-    return CompiledTemplate(template, locale).render(context)
+    return CompiledTemplate(template, locale).render(context, locale)

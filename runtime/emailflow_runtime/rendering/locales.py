@@ -4,6 +4,9 @@ from typing import NamedTuple
 
 from emailflow_api.plans import LocalizedBody, TemplatePlan
 
+_LONGEST = 35
+"""Characters of a locale that are looked at (RFC 5646, 4.4.1)."""
+
 
 class Chosen(NamedTuple):
     """The fields of one template for one reader. `locale` is the body's; empty: the template's own."""
@@ -17,14 +20,26 @@ class Chosen(NamedTuple):
     """Empty: to be derived from the body."""
 
 
-def choose(template: TemplatePlan, locale: str) -> Chosen:
-    """Each field from the most specific locale that has it: `de-AT`, then `de`, then the template's own.
+def matching(template: TemplatePlan, locale: str) -> tuple[str, ...]:
+    """The template's locales that serve a reader of `locale`, most specific first: `de-at`, `de`.
 
-    Locales are compared and shortened as in RFC 4647, 3.4 (lookup), without regard to case. A text is
-    taken only where it is at least as specific as the body: a German mail has no English text part.
+    Locales are compared and shortened as in RFC 4647, 3.4 (lookup), without regard to case. Readers with
+    equal answers get the same fields.
+    """
+    if not template.locales:
+        return ()
+    names = {_normal(item.locale) for item in template.locales}
+    return tuple(name for name in _shortened(locale) if name in names)
+
+
+def choose(template: TemplatePlan, locale: str) -> Chosen:
+    """Each field from the most specific locale that has it, at last the template's own.
+
+    A text is taken only where it is at least as specific as the body: a German mail has no English text
+    part.
     """
     by_name = {_normal(item.locale): item for item in template.locales}
-    chain = [by_name[name] for name in _shortened(locale) if name in by_name]
+    chain = [by_name[name] for name in matching(template, locale)]
     with_body = next((item for item in chain if item.body), None)
     texts = chain if with_body is None else chain[: chain.index(with_body) + 1]
     text = next((item.text for item in texts if item.text), "")
@@ -48,6 +63,6 @@ def _normal(locale: str) -> str:
 
 def _shortened(locale: str) -> list[str]:
     """`zh-hant-tw`, `zh-hant`, `zh`; a single-character subtag goes with what follows it."""
-    subtags = _normal(locale).split("-")
+    subtags = _normal(locale[:_LONGEST]).split("-")
     ranges = ["-".join(subtags[:length]) for length in range(len(subtags), 0, -1)]
     return [name for name in ranges if len(name.rpartition("-")[2]) > 1]

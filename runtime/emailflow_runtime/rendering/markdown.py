@@ -6,8 +6,6 @@ nothing that an event brings is ever read as Markdown.
 
 import re
 
-from markdown_it import MarkdownIt
-
 from emailflow_runtime.rendering.tags import Marked, keyword, marked
 
 _CELLS = re.compile(r"^\s*\|")
@@ -21,6 +19,8 @@ def to_html(source: str) -> str:
     the items of a list gives one list.
     """
     tags = marked(source)
+    from markdown_it import MarkdownIt  # a worker without Markdown templates need not carry it
+
     converter = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     html: str = converter.render(_statements_set_apart(tags))
     return tags.restored(_one_list_per_loop(_rows_of_their_own(html, tags), tags))
