@@ -156,9 +156,9 @@ def test_json_data_is_limited_in_depth():
     def nested(n):
         return b'{"a":' * (n - 1) + b"[]" + b"}" * (n - 1)
 
-    assert make(nested(128), datacontenttype="application/json").data == nested(128)
+    assert make(nested(64), datacontenttype="application/json").data == nested(64)
     with pytest.raises(errors.TooDeep):
-        make(nested(129), datacontenttype="application/json")
+        make(nested(65), datacontenttype="application/json")
 
 
 def test_brackets_in_strings_are_no_depth():

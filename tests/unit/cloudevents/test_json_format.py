@@ -5,9 +5,11 @@ import json
 import pytest
 
 from emailflow_runtime.core.cloudevents import errors, json_format
+from emailflow_runtime.core.cloudevents.attributes import make_event
 from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.core.cloudevents.json_format import RejectedItem
 
+REQUIRED = {"specversion": "1.0", "id": "1", "source": "/shop", "type": "com.example.cart.updated"}
 MINIMUM = '"specversion":"1.0","id":"1","source":"/shop","type":"com.example.cart.updated"'
 
 
@@ -117,6 +119,28 @@ def test_ten_thousand_levels_are_too_deep(opening):
         decode(f'"data":{opening * 10_000}1{closing * 10_000}')
     with pytest.raises(errors.TooDeep):
         json_format.decode_batch((opening * 10_000).encode(), max_items=10)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[" + "[]," * 500 + "1]", None),
+        ("[" * 62 + "[1],{}" + "]" * 62, None),
+        ("[" * 65 + "]" * 65, "TooDeep"),
+        ('[{"a":' * 33 + "1" + "}]" * 33, "TooDeep"),
+        ("[" * 65, "TooDeep"),
+        ("[" + "[]," * 500, "MalformedJson"),
+        ("]" * 500, "MalformedJson"),
+        ('["' + "[" * 500, "MalformedJson"),
+    ],
+)
+def test_depth_is_what_is_open_at_once(text, reason):
+    if reason is None:
+        assert decode(f'"data":{text}').data == text.encode()
+        return
+    with pytest.raises(errors.CodecError) as caught:
+        make_event({"datacontenttype": "application/json"} | REQUIRED, text.encode())
+    assert caught.value.reason == reason
 
 
 def test_a_bad_item_leaves_the_others_of_its_batch_alone():

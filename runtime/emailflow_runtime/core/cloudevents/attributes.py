@@ -31,7 +31,7 @@ MAX_TYPE = 255
 """Characters of `type`, which becomes part of a NATS subject."""
 MAX_CONTEXT = 16_384
 """Bytes of all names and values; percent-encoded that stays below the 64 KiB JetStream has for headers."""
-MAX_DEPTH = 128
+MAX_DEPTH = 64
 """Arrays and objects inside each other, in an event or its data."""
 
 _SPECIFIED = frozenset(

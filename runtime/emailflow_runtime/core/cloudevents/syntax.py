@@ -38,7 +38,10 @@ _MEDIA_TYPE = re.compile(rf"{_WORD}/{_WORD}(?:[ \t]*+;[ \t]*+{_WORD}=(?:{_WORD}|
 _CHARSET = re.compile(r';[ \t]*charset="?([^";\s]*)', re.IGNORECASE)
 
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
-_QUOTED_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+
+_JSON_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_BRACES_AS_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def is_uri(text: str) -> bool:
@@ -79,16 +82,18 @@ def is_base64(text: str) -> bool:
 
 
 def json_depth_within(text: bytes, limit: int) -> bool:
-    """Whether no array or object is nested deeper than `limit`; linear, and also for text that isn't JSON."""
+    """Whether no array or object is nested deeper than `limit`, also in text that isn't JSON.
+
+    Only brackets are kept and pairs removed, a level at a time: each pass is quick, and there are few.
+    """
     if text.count(b"[") + text.count(b"{") <= limit:
         return True
+    brackets = _JSON_STRING.sub(b"", text).translate(_BRACES_AS_BRACKETS, _NO_BRACKETS)
     depth = 0
-    for match in _QUOTED_OR_BRACKET.finditer(text):
-        token = match[0]
-        if token in b"[{":
-            depth += 1
-            if depth > limit:
-                return False
-        elif token in b"]}":
-            depth -= 1
-    return True
+    while b"[]" in brackets:
+        if depth == limit:
+            return False
+        brackets = brackets.replace(b"[]", b"")
+        depth += 1
+    # What never closes counts as nested too.
+    return depth + brackets.count(b"[") <= limit
