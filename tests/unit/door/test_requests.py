@@ -36,11 +36,12 @@ async def test_a_body_may_come_in_parts(client, ingest, event_headers):
     assert [event.data for event in ingest.accepted] == [b"abc"]
 
 
-async def test_a_body_that_is_announced_too_large_is_refused_unread(client, event_headers):
+@pytest.mark.parametrize("length", ["1048577", "10000000", "9" * 5000])
+async def test_a_body_that_is_announced_too_large_is_refused_unread(client, event_headers, length):
     async def receive():
         raise AssertionError("the body was read")
 
-    headers = event_headers | {"content-length": "10000000"}
+    headers = event_headers | {"content-length": length}
     reply = await client.request("POST", headers=headers, receive=receive)
     assert (reply.status, reply.json["reason"]) == (413, "TooLarge")
 
@@ -92,6 +93,24 @@ async def test_requests_in_flight_are_limited(client_of, ingest):
     go_on.set()
     assert (await first).status == 202
     assert (await client.post()).status == 202
+
+
+async def test_bytes_in_flight_are_limited(client_of, ingest, event_headers):
+    client = client_of(HttpDoor(ingest, limits=Limits(max_bytes=10)))
+    entered, go_on = asyncio.Event(), asyncio.Event()
+
+    async def before():
+        entered.set()
+        await go_on.wait()
+
+    ingest.before = before
+    first = asyncio.create_task(client.post(b"x" * 6))
+    await entered.wait()
+    second = await client.request("POST", headers=event_headers, chunks=[b"x" * 4, b"x"])
+    assert (second.status, second.json["reason"]) == (429, "Overloaded")
+    go_on.set()
+    assert (await first).status == 202
+    assert (await client.post(b"x" * 10)).status == 202
 
 
 async def test_a_refused_request_makes_room_again(client_of, ingest):

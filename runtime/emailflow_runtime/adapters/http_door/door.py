@@ -13,13 +13,14 @@ from emailflow_runtime.adapters.http_door.answers import Outcome, answer, batch_
 from emailflow_runtime.adapters.http_door.asgi import Answer, AsgiApp, Receive, Scope, Send
 from emailflow_runtime.adapters.http_door.errors import ClientGone, MethodNotAllowed, NotFound
 from emailflow_runtime.adapters.http_door.handshake import handshake
+from emailflow_runtime.adapters.http_door.load import Load
 from emailflow_runtime.adapters.http_door.requests import bearer_token, read_body, refuse_token_in_query
 from emailflow_runtime.adapters.http_door.tokens import TokenVerifier
 from emailflow_runtime.app.ports import Ingest
 from emailflow_runtime.core.cloudevents import http
 from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.core.cloudevents.json_format import RejectedItem
-from emailflow_runtime.errors import EmailFlowError, Overloaded
+from emailflow_runtime.errors import EmailFlowError
 
 PATH = "/events"
 
@@ -33,6 +34,8 @@ class Limits(msgspec.Struct, frozen=True):
     max_batch_items: int = 1_000
     max_requests: int = 1_024
     """Requests in flight; one more is told to come again."""
+    max_bytes: int = 67_108_864
+    """Of all bodies in flight together; what goes beyond is told to come again."""
     body_seconds: float = 10.0
     """How long a body may take to arrive."""
 
@@ -56,7 +59,7 @@ class HttpDoor:
         self._limits = limits
         self._tokens = tokens
         self._fallback = fallback
-        self._requests = 0
+        self._load = Load(max_requests=limits.max_requests, max_bytes=limits.max_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (ASGI 3). Nothing raised in here reaches the client, or the server."""
@@ -85,20 +88,16 @@ class HttpDoor:
             return handshake(headers)
         if scope["method"] != "POST":
             raise MethodNotAllowed("method: expected POST or OPTIONS")
-        if self._requests >= self._limits.max_requests:
-            raise Overloaded("too many requests at once")
-        self._requests += 1
-        try:
+        with self._load.request() as share:
             await self._authorize(scope, headers)
             body = await read_body(
                 headers,
                 receive,
+                share,
                 max_bytes=self._limits.max_body_bytes,
                 seconds=self._limits.body_seconds,
             )
             return await self._take(scope, body)
-        finally:
-            self._requests -= 1
 
     async def _authorize(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
         refuse_token_in_query(scope["query_string"])

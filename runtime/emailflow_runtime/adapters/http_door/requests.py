@@ -15,40 +15,45 @@ from emailflow_runtime.adapters.http_door.errors import (
     Unauthorized,
     UnsupportedContentEncoding,
 )
+from emailflow_runtime.adapters.http_door.load import Share
 from emailflow_runtime.core.cloudevents.errors import TooLarge
 
 
 async def read_body(
-    headers: Mapping[bytes, bytes], receive: Receive, *, max_bytes: int, seconds: float
+    headers: Mapping[bytes, bytes], receive: Receive, share: Share, *, max_bytes: int, seconds: float
 ) -> bytes:
     """The whole body.
 
     Raises TooLarge before the first byte when Content-Length says so (a client that waits for `100 Continue`
-    then sends none), else as soon as there are too many; BodyTimeout, ClientGone, UnsupportedContentEncoding.
+    then sends none), else as soon as there are too many; BodyTimeout, ClientGone, Overloaded,
+    UnsupportedContentEncoding. `share` counts what is held meanwhile.
     """
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise UnsupportedContentEncoding("Content-Encoding: expected identity, that is, no compression")
-    if (length := headers.get(b"content-length", b"0")).isdigit() and int(length) > max_bytes:
+    # Digits are counted first: Python refuses to parse thousands of them.
+    length = headers.get(b"content-length", b"")
+    if length.isdigit() and (len(length) > 18 or int(length) > max_bytes):
         raise _too_large(max_bytes)
     try:
         async with asyncio.timeout(seconds):
-            return await _read(receive, max_bytes)
+            return await _read(receive, share, max_bytes)
     except TimeoutError:
         raise BodyTimeout(f"body: expected all of it within {seconds:g} seconds") from None
 
 
-async def _read(receive: Receive, max_bytes: int) -> bytes:
-    body: bytes = b""
+async def _read(receive: Receive, share: Share, max_bytes: int) -> bytes:
+    body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone("the client hung up before its request was complete")
-        # Chunks are of 64 KiB, so that joining them one by one is cheap enough up to a few MiB.
-        body += message.get("body", b"")
-        if len(body) > max_bytes:
+        chunk = message.get("body", b"")
+        if len(body) + len(chunk) > max_bytes:
             raise _too_large(max_bytes)
+        share.grow(len(chunk))
+        body += chunk
         if not message.get("more_body", False):
-            return body
+            return bytes(body)
 
 
 def refuse_token_in_query(query: bytes) -> None:
