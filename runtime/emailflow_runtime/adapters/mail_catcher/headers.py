@@ -17,7 +17,7 @@ _FOLD = re.compile(r"\r?\n(?=[ \t])")
 
 def fields(message: Message) -> list[tuple[str, str]]:
     """Every field in order, unfolded, with encoded words still encoded."""
-    return [(name, _unfolded(str(value))) for name, value in message.raw_items()]
+    return [(readable(name), _unfolded(str(value))) for name, value in message.raw_items()]
 
 
 def field(message: Message, name: str) -> str:
@@ -34,7 +34,7 @@ def decoded(value: str) -> str:
         chunks = decode_header(value)
     except HeaderParseError:
         return value
-    return "".join(_chunk_text(chunk, charset) for chunk, charset in chunks)
+    return readable("".join(_chunk_text(chunk, charset) for chunk, charset in chunks))
 
 
 def addresses(message: Message, name: str) -> tuple[Address, ...]:
@@ -52,10 +52,17 @@ def date(message: Message) -> int | None:
         return None
 
 
+def readable(text: str) -> str:
+    """The text without surrogates: octets that the parser smuggled through are UTF-8 (RFC 6532)."""
+    try:
+        octets = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        octets = text.encode("utf-8", "replace")
+    return octets.decode("utf-8", "replace")
+
+
 def _unfolded(value: str) -> str:
-    """One line, with raw octets read as UTF-8 (RFC 6532)."""
-    text = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return _FOLD.sub("", text).strip()
+    return _FOLD.sub("", readable(value)).strip()
 
 
 def _chunk_text(chunk: str | bytes, charset: str | None) -> str:
@@ -63,5 +70,5 @@ def _chunk_text(chunk: str | bytes, charset: str | None) -> str:
         return chunk
     try:
         return chunk.decode(charset or "raw-unicode-escape", "replace")
-    except LookupError:
+    except (LookupError, ValueError):
         return chunk.decode("latin-1")

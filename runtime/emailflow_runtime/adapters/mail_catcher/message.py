@@ -114,12 +114,13 @@ def _octets(part: Message) -> bytes:
 
 
 def _text(part: Message) -> str:
-    """The part's text in the charset that it names, else UTF-8."""
+    """The part's text in the charset that it names, else UTF-8; a CRLF is a line's end (RFC 2046 4.1.1)."""
     octets = _octets(part)
     try:
-        return octets.decode(part.get_content_charset("utf-8"))
-    except (LookupError, UnicodeDecodeError):
-        return octets.decode("utf-8", "replace")
+        text = octets.decode(part.get_content_charset("utf-8"))
+    except (LookupError, ValueError):
+        text = octets.decode("utf-8", "replace")
+    return headers.readable(text).replace("\r\n", "\n")
 
 
 def _file(part: Message, number: str) -> MessagePart:
@@ -128,8 +129,8 @@ def _file(part: Message, number: str) -> MessagePart:
     suffix = ".eml" if part.get_content_maintype() == "message" else ""
     return MessagePart(
         id=number,
-        file_name=headers.decoded(part.get_filename() or f"part-{number}{suffix}"),
-        content_type=part.get_content_type(),
+        file_name=headers.decoded(headers.readable(part.get_filename() or "") or f"part-{number}{suffix}"),
+        content_type=headers.readable(part.get_content_type()),
         content_id=content_id,
         inline=bool(content_id) and not attached,
         content=_octets(part),

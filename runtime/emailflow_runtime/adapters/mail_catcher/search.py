@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 ANYWHERE = "anything"
 PLACES = ("from", "to", "subject")
+MOST_TERMS = 20
 _TERM = re.compile(r'(?:(from|to|subject):)?(?:"([^"]*)"|(\S+))', re.IGNORECASE)
 
 
@@ -19,8 +20,8 @@ class Term(NamedTuple):
 
 
 def parse(query: str) -> list[Term]:
-    """The terms of a query such as `invoice to:ana subject:"your cart"`; an empty one matches all."""
+    """The first terms of a query such as `invoice to:ana subject:"your cart"`; an empty one matches all."""
     terms = (
         Term((place or ANYWHERE).lower(), quoted or word) for place, quoted, word in _TERM.findall(query)
     )
-    return [Term(place, text.casefold()) for place, text in terms if text]
+    return [Term(place, text.casefold()) for place, text in terms if text][:MOST_TERMS]

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from emailflow_runtime.adapters.mail_catcher.headers import readable
 from emailflow_runtime.errors import Unavailable
 
 SIZE_LIMIT = 25 * 1024 * 1024
@@ -40,10 +41,11 @@ class Reception:
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Store the mail, then take responsibility for it (RFC 5321 section 4.2.5)."""
-        sender = "" if envelope.mail_from in (None, "<>") else str(envelope.mail_from)
+        sender = "" if envelope.mail_from in (None, "<>") else readable(str(envelope.mail_from))
+        recipients = [readable(address) for address in envelope.rcpt_tos]
         try:
             message_id = await self._keep(
-                envelope.original_content or b"", return_path=sender, recipients=envelope.rcpt_tos
+                envelope.original_content or b"", return_path=sender, recipients=recipients
             )
         except Unavailable as error:
             return f"452 4.3.1 {error}"
