@@ -1,12 +1,13 @@
-"""The base of every API model: camelCase outside, nothing unknown, nothing null, nothing coerced.
+"""The base of every API model: camelCase outside, nothing unknown, nothing coerced, null is absent.
 
 A model must accept exactly what the API server accepts with the CustomResourceDefinition generated from
 it, so that `emailflow lint` and `kubectl apply` agree. No model may know another kind's rules.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic.alias_generators import to_camel
 
 from emailflow_api.kinds.rule import Rule
@@ -42,13 +43,14 @@ class ApiModel(BaseModel):
     rules: ClassVar[tuple[Rule, ...]] = ()
     """What the object must fulfil besides its fields' own types."""
 
-    @field_validator("*", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _refuse_null(cls, value: object) -> object:
-        """The API server refuses null for every field (none is `nullable`), and so do we."""
-        if value is None:
-            raise ValueError("null is not a value; leave the field out")
-        return value
+    def _drop_nulls(cls, value: Any) -> Any:
+        """The API server prunes null from fields that are not `nullable`, and none is."""
+        if not isinstance(value, Mapping) or None not in value.values():
+            return value
+        known = {field.alias for field in cls.model_fields.values()}
+        return {name: item for name, item in value.items() if item is not None or name not in known}
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -40,11 +40,12 @@ def read(document: object, kinds: Mapping[str, type[Document]]) -> Document:
         raise InvalidResource([_finding("-", "", f"is {_shown(document)}", "an object with kind and spec")])
     subject, kind = _subject(document), document.get("kind")
     if document.get("apiVersion") != API_VERSION:
-        version = _shown(document.get("apiVersion"))
+        version = _shown(document["apiVersion"]) if "apiVersion" in document else "absent"
         raise InvalidResource([_finding(subject, "apiVersion", f"is {version}", API_VERSION, "UnknownKind")])
     if not isinstance(kind, str) or kind not in kinds:
         expected = f"one of {', '.join(kinds)}"
-        raise InvalidResource([_finding(subject, "kind", f"is {_shown(kind)}", expected, "UnknownKind")])
+        found = _shown(kind) if "kind" in document else "absent"
+        raise InvalidResource([_finding(subject, "kind", f"is {found}", expected, "UnknownKind")])
     model = kinds[kind]
     try:
         return model.model_validate(document)
@@ -123,7 +124,7 @@ def _path(
 def _shown(value: object) -> str:
     match value:
         case None:
-            return "absent"
+            return "null"
         case bool():
             return str(value).lower()
         case Mapping():

@@ -25,8 +25,8 @@ class Nats(ApiModel):
     """A credentials file (JWT and seed). Absent: no authentication."""
     ca_secret_ref: SecretKeyReference | None = None
     """CA certificates (PEM) to trust instead of the system's."""
-    replicas: Literal[1, 3, 5] = 1
-    """Copies of each stream."""
+    replicas: Annotated[int, Field(ge=1, le=5)] = 1
+    """Copies of each stream; an odd number."""
 
 
 class LabelSelector(ApiModel):

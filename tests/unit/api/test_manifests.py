@@ -57,6 +57,14 @@ def objects(value, path=()):
             yield from objects(child, (*path, index))
 
 
+def verdict(document):
+    """What the models say: the resource, or the paths of what is wrong."""
+    try:
+        return parse(document)
+    except InvalidResource as refusal:
+        return {finding.path for finding in refusal.findings}
+
+
 def dotted(path):
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 
@@ -75,12 +83,23 @@ def test_an_unknown_field_anywhere_is_refused_with_its_path(document):
         assert not validator(document["kind"]).is_valid(broken), dotted(path)
 
 
-def test_null_is_refused_for_every_field(document):
+def test_null_is_the_same_as_absent(document):
     for name in document["spec"]:
-        broken = {**document, "spec": {**document["spec"], name: None}}
-        with pytest.raises(InvalidResource) as refusal:
-            parse(broken)
-        assert f"spec.{name}" in {finding.path for finding in refusal.value.findings}
+        without = {key: value for key, value in document["spec"].items() if key != name}
+        null, absent = ({**document, "spec": spec} for spec in ({**without, name: None}, without))
+        assert verdict(null) == verdict(absent)
+
+
+def test_null_for_an_unknown_field_is_refused(manifest):
+    document = manifest("emailflow")
+    document["spec"]["bogus"] = None
+    assert "spec.bogus" in verdict(document)
+
+
+def test_null_inside_free_data_is_data(manifest):
+    document = manifest("emailtemplate")
+    document["spec"]["sample"] = {"contact": {"name": None}}
+    assert parse(document).spec.sample == {"contact": {"name": None}}
 
 
 @pytest.mark.parametrize("start", ["New", "Earliest", {"time": "2026-03-07T20:00:00-05:00"}])
