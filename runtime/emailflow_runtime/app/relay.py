@@ -56,7 +56,8 @@ class Relay:
             self._idle.set()
 
     def _next(self) -> list[Parcel]:
-        parcels, size = [], 0
+        parcels: list[Parcel] = []
+        size = 0
         while self._parcels and (not parcels or size + len(self._parcels[0].entries) <= MAX_BATCH):
             size += len(self._parcels[0].entries)
             parcels.append(self._parcels.popleft())

@@ -36,9 +36,6 @@ class EventLog(Protocol):
     async def last_sequence(self, shard: int) -> int:
         """The sequence of a shard's last event, 0 when there is none."""
 
-    async def last_of_type(self, shard: int, event_type: str) -> int:
-        """The sequence of a shard's last event of this type, 0 when there is none."""
-
 
 # --- state -----------------------------------------------------------------------------------------
 
@@ -157,11 +154,23 @@ class DeliveredTimer(Delivered, frozen=True):
     address: TimerAddress
 
 
+class Standing(NamedTuple):
+    """How a feed stands: messages it has still to deliver, sequence of the last one delivered, and of the
+    last one below which all are acknowledged."""
+
+    pending: int
+    delivered: int
+    floor: int
+
+
 class Feed(Protocol):
     """A durable consumer, held by this owner alone. Several batches may be open at once."""
 
-    async def take_over(self) -> None:
+    async def take_over(self) -> Standing:
         """Take the consumer from whoever held it, and go back to what was not acknowledged."""
+
+    async def standing(self) -> Standing:
+        """How it stands now."""
 
     async def next_batch(self) -> Sequence[Delivered]:
         """The next messages in order, at least one; waits for them."""
@@ -220,8 +229,8 @@ class Aliases(Protocol):
     async def lookup(self, identifiers: Iterable[str]) -> Mapping[str, str]:
         """The keys that these identifiers (each a key of its own) lead to; unknown ones are left out."""
 
-    async def add(self, identifier: str, key: str) -> str:
-        """Let the identifier lead to the key unless it leads somewhere already; where it leads now."""
+    async def claim(self, wanted: Mapping[str, str]) -> Mapping[str, str]:
+        """Let each identifier lead to its key unless it leads somewhere already; where they lead now."""
 
 
 def finished_expiry(journey: Journey, *, once: bool, dedupe: int) -> int:

@@ -30,7 +30,8 @@ class Writer:
         self._store = store
         self._waiting: deque[tuple[Sequence[Change], asyncio.Future[int]]] = deque()
         self._wake = asyncio.Event()
-        self._relayed = 0
+        self.relayed = 0
+        """STATE sequence up to which facts are in EVENTS."""
         self._relayed_committed = 0
 
     def submit(self, changes: Sequence[Change]) -> asyncio.Future[int]:
@@ -47,7 +48,7 @@ class Writer:
 
     def note_relayed(self, sequence: int) -> None:
         """Facts up to this STATE sequence are in EVENTS; the next commit says so."""
-        self._relayed = max(self._relayed, sequence)
+        self.relayed = max(self.relayed, sequence)
 
     async def run(self) -> None:
         """Commit until cancelled. Raises EpochLost; whatever waits then never becomes done."""
@@ -55,9 +56,9 @@ class Writer:
             await self._wake.wait()
             group = self._next_group()
             changes = coalesce([change for changes, _ in group for change in changes])
-            if not changes or self._relayed > self._relayed_committed:
-                changes.append(PutRelayPosition(self._relayed))
-            relayed = self._relayed
+            if not changes or self.relayed > self._relayed_committed:
+                changes.append(PutRelayPosition(self.relayed))
+            relayed = self.relayed
             sequence = await self._store.commit(changes)
             self._relayed_committed = relayed
             for _, done in group:
@@ -65,7 +66,8 @@ class Writer:
                     done.set_result(sequence)
 
     def _next_group(self) -> list[tuple[Sequence[Change], asyncio.Future[int]]]:
-        group, size = [], 0
+        group: list[tuple[Sequence[Change], asyncio.Future[int]]] = []
+        size = 0
         while self._waiting and (not group or size + len(self._waiting[0][0]) <= MAX_GROUP):
             size += len(self._waiting[0][0])
             group.append(self._waiting.popleft())

@@ -1,0 +1,42 @@
+"""EVENTS: appending events and facts, durably, and where the log ends."""
+
+from collections.abc import Sequence
+
+from emailflow_api.jetstream.naming import Names
+from emailflow_runtime.adapters.jetstream.batch import LARGEST_BATCH, Message, publish_all
+from emailflow_runtime.adapters.jetstream.connection import Connection, JetStreamError
+from emailflow_runtime.app.stores import LogEntry
+from emailflow_runtime.core.cloudevents import nats
+from emailflow_runtime.errors import Unavailable
+
+CONTACT_HEADER = "EmailFlow-Contact"
+"""The key of the contact that an event is about; not part of the event."""
+
+
+class JetStreamEventLog:
+    """The port EventLog on JetStream."""
+
+    def __init__(self, connection: Connection, names: Names) -> None:
+        self._connection = connection
+        self._names = names
+
+    async def append(self, entries: Sequence[LogEntry]) -> None:
+        """See EventLog."""
+        messages = [self._message(entry) for entry in entries]
+        for start in range(0, len(messages), LARGEST_BATCH):
+            try:
+                await publish_all(self._connection, messages[start : start + LARGEST_BATCH])
+            except JetStreamError as refused:
+                raise Unavailable(f"EVENTS takes nothing: {refused}", retry_after=5) from refused
+
+    def _message(self, entry: LogEntry) -> Message:
+        headers, data = nats.encode(entry.event)
+        if entry.contact:
+            headers[CONTACT_HEADER] = entry.contact
+        return Message(self._names.event_subject(entry.shard, entry.event.type), data, headers)
+
+    async def last_sequence(self, shard: int) -> int:
+        """See EventLog."""
+        body = {"last_by_subj": self._names.shard_events(shard)}
+        found = await self._connection.direct_get(self._names.events, body)
+        return int(found.headers["Nats-Sequence"]) if found is not None and found.headers else 0

@@ -1,0 +1,210 @@
+"""Feeds: durable pull consumers, pinned to one owner (`priority_policy: pinned_client`, ADR-42 of NATS).
+
+There is always a pull under way, with a heartbeat: silence means that the pull was lost, and it is sent
+again. Written on the raw protocol, since the client library knows no priority groups.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Iterable, Sequence
+
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from emailflow_api.jetstream.naming import CONTACTS_CONSUMER, TIMERS_CONSUMER, Names
+from emailflow_api.jetstream.topology import OWNER_GROUP, consumer_name
+from emailflow_runtime.adapters.jetstream.connection import Connection, JetStreamError
+from emailflow_runtime.adapters.jetstream.event_log import CONTACT_HEADER
+from emailflow_runtime.app.stores import Delivered, DeliveredEvent, DeliveredTimer, Feed, Standing
+from emailflow_runtime.core.cloudevents import nats
+from emailflow_runtime.core.cloudevents.errors import CodecError
+from emailflow_runtime.errors import Unavailable
+
+BATCH = 256
+EXPIRES = 30
+HEARTBEAT = 3
+SECOND = 1_000_000_000
+RETRY_AFTER = 0.2
+
+log = logging.getLogger(__name__)
+
+Decode = Callable[[Msg], Delivered | None]
+
+
+def place(message: Msg) -> tuple[int, int]:
+    """Stream sequence and timestamp (nanoseconds) of a delivered message, from its reply subject."""
+    tokens = message.reply.split(".")
+    # With a domain and an account two tokens come before the stream (ADR-15 of NATS).
+    start = 5 if len(tokens) == 9 else 7
+    return int(tokens[start]), int(tokens[start + 2])
+
+
+class PinnedFeed:
+    """The port Feed on a pinned consumer."""
+
+    def __init__(self, connection: Connection, stream: str, consumer: str, decode: Decode) -> None:
+        self._connection = connection
+        self._stream = stream
+        self._consumer = consumer
+        self._decode = decode
+        self._arrived: asyncio.Queue[Msg] = asyncio.Queue()
+        self._subscription: Subscription | None = None
+        self._asked = 0
+        self._pin = ""
+        self._open = False
+
+    async def take_over(self) -> Standing:
+        """See Feed. Waits for the consumer: a flow's plan may be here before it."""
+        while True:
+            try:
+                await self._unpin()
+                await self._connection.api(f"CONSUMER.RESET.{self._stream}.{self._consumer}", {})
+                standing = await self.standing()
+                break
+            except (JetStreamError, Unavailable) as not_yet:
+                log.info("consumer %s is not there yet: %s", self._consumer, not_yet)
+                await asyncio.sleep(RETRY_AFTER)
+        inbox = self._connection.client.new_inbox()
+        self._subscription = await self._connection.client.subscribe(inbox, cb=self._take)
+        self._inbox = inbox
+        self._open = True
+        return standing
+
+    async def _unpin(self) -> None:
+        try:
+            await self._connection.api(
+                f"CONSUMER.UNPIN.{self._stream}.{self._consumer}", {"group": OWNER_GROUP}
+            )
+        except JetStreamError as nobody:
+            log.debug("nobody holds %s: %s", self._consumer, nobody)
+
+    async def standing(self) -> Standing:
+        """See Feed."""
+        info = await self._connection.api(f"CONSUMER.INFO.{self._stream}.{self._consumer}")
+        return Standing(
+            pending=int(info["num_pending"]),
+            delivered=int(info["delivered"]["stream_seq"]),
+            floor=int(info["ack_floor"]["stream_seq"]),
+        )
+
+    async def _take(self, message: Msg) -> None:
+        self._arrived.put_nowait(message)
+
+    async def next_batch(self) -> Sequence[Delivered]:
+        """See Feed."""
+        batch: list[Delivered] = []
+        while not batch:
+            await self._keep_pulling()
+            try:
+                message = await asyncio.wait_for(self._arrived.get(), 3 * HEARTBEAT)
+            except TimeoutError:
+                # Not even a heartbeat: the pull is lost.
+                self._asked = 0
+                continue
+            self._sort(message, batch)
+            while not self._arrived.empty() and len(batch) < BATCH:
+                self._sort(self._arrived.get_nowait(), batch)
+        return batch
+
+    async def _keep_pulling(self) -> None:
+        if self._asked > BATCH // 2 or not self._open:
+            return
+        wanted = BATCH - self._asked
+        pull = {
+            "batch": wanted,
+            "expires": EXPIRES * SECOND,
+            "idle_heartbeat": HEARTBEAT * SECOND,
+            "group": OWNER_GROUP,
+        }
+        if self._pin:
+            pull["id"] = self._pin
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._consumer}"
+        try:
+            await self._connection.publish(subject, json.dumps(pull).encode(), reply=self._inbox)
+            self._asked += wanted
+        except Unavailable as away:
+            log.info("can't pull %s: %s", self._consumer, away)
+
+    def _sort(self, message: Msg, batch: list[Delivered]) -> None:
+        headers = message.headers or {}
+        if (status := headers.get("Status")) is not None and not message.reply.startswith("$JS.ACK."):
+            self._note_status(status, headers)
+            return
+        self._asked -= 1
+        self._pin = headers.get("Nats-Pin-Id", self._pin)
+        delivered = self._decode(message)
+        if delivered is not None:
+            batch.append(delivered)
+
+    def _note_status(self, status: str, headers: dict[str, str]) -> None:
+        if status == "100":
+            return
+        if status == "423":
+            self._pin = ""
+        # The pull is over, with this many messages not delivered.
+        self._asked = max(0, self._asked - int(headers.get("Nats-Pending-Messages", BATCH)))
+
+    def acknowledge(self, batch: Iterable[Delivered]) -> None:
+        """See Feed."""
+        task = asyncio.get_running_loop().create_task(self._acknowledge([each.token for each in batch]))
+        task.add_done_callback(_note_failure)
+
+    async def _acknowledge(self, tokens: Sequence[str]) -> None:
+        for token in tokens:
+            await self._connection.publish(token, b"+ACK")
+
+    async def close(self) -> None:
+        """See Feed."""
+        self._open = False
+        if self._subscription is not None and self._connection.connected:
+            await self._subscription.unsubscribe()
+
+
+def _note_failure(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.info("acknowledgements lost: %s", error)
+
+
+class JetStreamFeeds:
+    """The port Feeds on JetStream."""
+
+    def __init__(self, connection: Connection, names: Names) -> None:
+        self._connection = connection
+        self._names = names
+
+    def flow(self, flow: str, shard: int) -> Feed:
+        """See Feeds."""
+        return self._events(consumer_name(flow, shard))
+
+    def contacts(self, shard: int) -> Feed:
+        """See Feeds."""
+        return self._events(consumer_name(CONTACTS_CONSUMER, shard))
+
+    def _events(self, consumer: str) -> Feed:
+        return PinnedFeed(self._connection, self._names.events, consumer, decode_event)
+
+    def timers(self, shard: int) -> Feed:
+        """See Feeds."""
+        subjects = self._names.state_subjects(shard)
+
+        def decode(message: Msg) -> Delivered:
+            sequence, at = place(message)
+            address = subjects.parse_fired(message.subject)
+            return DeliveredTimer(sequence=sequence, at=at, token=message.reply, address=address)
+
+        return PinnedFeed(self._connection, self._names.state(shard), TIMERS_CONSUMER, decode)
+
+
+def decode_event(message: Msg) -> DeliveredEvent | None:
+    """An event of the log as delivered; None for a message that no door and no relay wrote."""
+    sequence, at = place(message)
+    headers = message.headers or {}
+    try:
+        event = nats.decode(headers, message.data)
+    except CodecError as broken:
+        log.error("EVENTS holds something that is no event, at %d: %s", sequence, broken)
+        return None
+    return DeliveredEvent(
+        sequence=sequence, at=at, token=message.reply, event=event, contact=headers.get(CONTACT_HEADER, "")
+    )

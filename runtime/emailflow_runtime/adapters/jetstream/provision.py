@@ -1,0 +1,85 @@
+"""Making streams, buckets and consumers equal to what the topology says. Level-based: again is harmless.
+
+In a cluster the operator does this; `emailflow dev` has no operator and calls it here. A consumer that
+exists keeps its position.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from emailflow_api.jetstream.naming import Names
+from emailflow_api.jetstream.topology import (
+    Config,
+    consumer_name,
+    contacts_consumer,
+    flow_consumer,
+    streams,
+    timers_consumer,
+)
+from emailflow_api.plans import Plans, Program, RuntimePlan
+from emailflow_runtime.adapters.jetstream.connection import Connection, JetStreamError
+
+NOT_FOUND = {10014, 10059}
+_START = ("deliver_policy", "opt_start_time", "opt_start_seq")
+
+
+async def provision_streams(connection: Connection, runtime: RuntimePlan, *, events_bytes: int) -> None:
+    """Create or update everything that doesn't depend on flows. Raises JetStreamError, Unavailable."""
+    for config in streams(runtime, events_bytes=events_bytes):
+        name = config["name"]
+        if await _exists(connection, f"STREAM.INFO.{name}"):
+            await connection.api(f"STREAM.UPDATE.{name}", config)
+        else:
+            await connection.api(f"STREAM.CREATE.{name}", config)
+    names = Names(runtime.namespace, runtime.name)
+    for shard in range(runtime.shards):
+        await _ensure_consumer(connection, names.events, contacts_consumer(names, shard))
+        await _ensure_consumer(connection, names.state(shard), timers_consumer(names, shard))
+
+
+async def provision_flows(connection: Connection, plans: Plans, kept: Mapping[str, Program]) -> None:
+    """Create or update the consumers of all flows; `kept` are older programs that journeys are still on.
+
+    Raises JetStreamError, Unavailable.
+    """
+    names = Names(plans.runtime.namespace, plans.runtime.name)
+    for flow in plans.flows.values():
+        programs = [plans.programs[flow.revision], *kept.values()]
+        for shard in range(plans.runtime.shards):
+            config = flow_consumer(names, shard, flow, programs)
+            await _ensure_consumer(connection, names.events, config)
+
+
+async def remove_flows(connection: Connection, plans: Plans, flows: Iterable[str]) -> None:
+    """Delete the consumers of flows (ids) that nobody is in any more."""
+    names = Names(plans.runtime.namespace, plans.runtime.name)
+    for flow in flows:
+        for shard in range(plans.runtime.shards):
+            subject = f"CONSUMER.DELETE.{names.events}.{consumer_name(flow, shard)}"
+            try:
+                await connection.api(subject)
+            except JetStreamError as gone:
+                if gone.code not in NOT_FOUND:
+                    raise
+
+
+async def _exists(connection: Connection, subject: str) -> dict[str, Any] | None:
+    try:
+        return await connection.api(subject)
+    except JetStreamError as missing:
+        if missing.code not in NOT_FOUND:
+            raise
+        return None
+
+
+async def _ensure_consumer(connection: Connection, stream: str, config: Config) -> None:
+    name = config["name"]
+    existing = await _exists(connection, f"CONSUMER.INFO.{stream}.{name}")
+    if existing is not None:
+        # Where it starts can't be changed, and must not be: its position is what counts now.
+        start = {field: existing["config"][field] for field in _START if field in existing["config"]}
+        config = {**{field: value for field, value in config.items() if field not in _START}, **start}
+        if all(existing["config"].get(field) == value for field, value in config.items()):
+            return
+    body = {"stream_name": stream, "config": config}
+    await connection.api(f"CONSUMER.CREATE.{stream}.{name}", body)

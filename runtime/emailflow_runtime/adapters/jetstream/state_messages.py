@@ -1,0 +1,98 @@
+"""STATE's messages: which change becomes which message, and back.
+
+The headers make scans cheap: they tell what a record waits for without its body.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import assert_never
+
+import msgspec
+
+from emailflow_api.jetstream.naming import StateSubjects
+from emailflow_api.jetstream.topology import FIRED_TTL
+from emailflow_runtime.adapters.jetstream.batch import Message
+from emailflow_runtime.app.stores import (
+    Change,
+    DropTimer,
+    PutContact,
+    PutRecord,
+    PutRelayPosition,
+    PutSeen,
+    PutTimer,
+    RecordHead,
+)
+from emailflow_runtime.core.contact import Contact
+from emailflow_runtime.core.journey import Journey, encode_record
+
+WAKE_AT = "EmailFlow-Wake-At"
+MAIL = "EmailFlow-Mail"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_encode = msgspec.msgpack.Encoder().encode
+_contact = msgspec.msgpack.Decoder(Contact)
+_hashes = msgspec.msgpack.Decoder(tuple[int, ...])
+
+
+def message(subjects: StateSubjects, change: Change) -> Message:
+    """The message that stores a change."""
+    match change:
+        case PutRecord(record=record, expires=expires):
+            journey = record.journey
+            subject = subjects.journey(journey.flow, journey.contact, journey.instance)
+            return Message(subject, encode_record(record), {**_head(journey), **_ttl(expires)})
+        case PutContact(contact=contact):
+            return Message(subjects.contact(contact.key), _encode(contact), {})
+        case PutSeen(flow=flow, contact=about, hashes=hashes, expires=expires):
+            return Message(subjects.seen(flow, about), _encode(hashes), _ttl(expires))
+        case PutTimer(address=address, at=at):
+            headers = {
+                "Nats-Schedule": f"@at {_schedule_time(at)}",
+                "Nats-Schedule-Target": subjects.fired(address),
+                "Nats-Schedule-TTL": FIRED_TTL,
+            }
+            return Message(subjects.timer(address), b"", headers)
+        case DropTimer(address=address):
+            # Whatever is published with these headers purges the schedule (ADR-51 of NATS).
+            cancel = {"Nats-Scheduler": subjects.timer(address), "Nats-Schedule-Next": "purge"}
+            return Message(f"{subjects.prefix}.dropped", b"", cancel)
+        case PutRelayPosition(sequence=sequence):
+            return Message(subjects.relay, str(sequence).encode(), {})
+        case _:
+            assert_never(change)
+
+
+def _head(journey: Journey) -> dict[str, str]:
+    headers = {}
+    if journey.wake_at:
+        headers[WAKE_AT] = str(journey.wake_at)
+    if journey.mail is not None and not journey.mail.settled:
+        headers[MAIL] = journey.mail.status
+    return headers
+
+
+def _ttl(seconds: int) -> dict[str, str]:
+    return {"Nats-TTL": f"{seconds}s"} if seconds else {}
+
+
+def _schedule_time(at: int) -> str:
+    """RFC 3339, rounded up to the microsecond: a timer may be late, never early."""
+    return (_EPOCH + timedelta(microseconds=-(-at // 1000))).isoformat().replace("+00:00", "Z")
+
+
+def record_head(subjects: StateSubjects, subject: str, headers: dict[str, str], sequence: int) -> RecordHead:
+    """The head of the record stored at this subject."""
+    tokens = subject.removeprefix(f"{subjects.prefix}.journey.").split(".")
+    flow, contact, instance = tokens
+    return RecordHead(
+        flow, contact, instance, sequence, int(headers.get(WAKE_AT, "0")), headers.get(MAIL, "")
+    )
+
+
+def decode_contact(data: bytes) -> Contact:
+    """The contact in a message's data."""
+    return _contact.decode(data)
+
+
+def decode_hashes(data: bytes) -> tuple[int, ...]:
+    """The hashes in a companion message's data."""
+    return _hashes.decode(data)

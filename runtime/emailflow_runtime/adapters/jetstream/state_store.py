@@ -1,0 +1,181 @@
+"""STATE of one shard: written under the epoch, read by subject (ADR 0001, 0002).
+
+A commit whose answer was lost is looked up before it is repeated; it is never given up, because what
+was decided in memory would be wrong without it.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+from nats.aio.msg import Msg
+
+from emailflow_api.jetstream.naming import Names
+from emailflow_runtime.adapters.jetstream.batch import Message, publish_all
+from emailflow_runtime.adapters.jetstream.connection import (
+    EPOCH_LOST,
+    TRY_AGAIN,
+    Connection,
+    JetStreamError,
+    TooMany,
+)
+from emailflow_runtime.adapters.jetstream.scan import scan_headers
+from emailflow_runtime.adapters.jetstream.state_messages import (
+    decode_contact,
+    decode_hashes,
+    message,
+    record_head,
+)
+from emailflow_runtime.app.stores import Change, EnrolmentKey, RecordHead
+from emailflow_runtime.core.contact import Contact
+from emailflow_runtime.core.journey import Enrolment, Record, decode_record
+from emailflow_runtime.errors import EpochLost, Unavailable
+
+COMMIT = "EmailFlow-Commit"
+"""Names the commit that a message belongs to, so that a lost answer can be looked up."""
+AT_ONCE = 200
+"""Subjects in one multi-get; the server gives at most 1,024 messages."""
+RETRY_AFTER = 0.2
+
+log = logging.getLogger(__name__)
+
+
+class JetStreamStateStore:
+    """The port StateStore on JetStream."""
+
+    def __init__(self, connection: Connection, names: Names, shard: int) -> None:
+        self._connection = connection
+        self._stream = names.state(shard)
+        self._subjects = names.state_subjects(shard)
+        self._epoch = 0
+        self._commits = 0
+
+    # --- writing ------------------------------------------------------------------------------------
+
+    async def claim(self) -> None:
+        """See StateStore."""
+        while True:
+            last = await self._connection.direct_get(self._stream, {"last_by_subj": self._subjects.epoch})
+            expected = last.headers["Nats-Sequence"] if last is not None and last.headers else "0"
+            epoch = Message(self._subjects.epoch, b"", {"Nats-Expected-Last-Subject-Sequence": expected})
+            try:
+                self._epoch = await publish_all(self._connection, [epoch])
+                return
+            except JetStreamError as refused:
+                if refused.code not in (EPOCH_LOST, TRY_AGAIN):
+                    raise
+                log.info("another owner claims at the same time")
+
+    async def commit(self, changes: Sequence[Change]) -> int:
+        """See StateStore."""
+        self._commits += 1
+        name = f"{self._epoch}-{self._commits}"
+        messages = [message(self._subjects, change) for change in changes]
+        messages = [Message(m.subject, m.data, {**m.headers, COMMIT: name}) for m in messages]
+        guard = {
+            "Nats-Expected-Last-Subject-Sequence": str(self._epoch),
+            "Nats-Expected-Last-Subject-Sequence-Subject": self._subjects.epoch,
+        }
+        while True:
+            try:
+                return await publish_all(self._connection, messages, guard)
+            except JetStreamError as refused:
+                if refused.code == EPOCH_LOST:
+                    raise EpochLost("another process owns this shard now") from refused
+                if refused.code != TRY_AGAIN:
+                    log.error("STATE refused a commit: %s", refused)
+                await asyncio.sleep(RETRY_AFTER)
+            except Unavailable as away:
+                log.warning("no answer to a commit: %s", away)
+                await asyncio.sleep(RETRY_AFTER)
+                if (stored := await self._look_up(messages, name)) is not None:
+                    return stored
+
+    async def _look_up(self, messages: Sequence[Message], name: str) -> int | None:
+        """The last sequence of this commit if all of it is stored, None if it is not or can't be known."""
+        wanted = {each.subject for each in messages}
+        sequences = {}
+        try:
+            async for found in self._last(wanted):
+                if found.headers and found.headers.get(COMMIT) == name:
+                    sequences[found.headers["Nats-Subject"]] = int(found.headers["Nats-Sequence"])
+        except Unavailable:
+            return None
+        return max(sequences.values()) if wanted <= sequences.keys() else None
+
+    # --- reading ------------------------------------------------------------------------------------
+
+    async def _last(self, subjects: Iterable[str]) -> AsyncIterator[Msg]:
+        """The last message of each subject, wildcards allowed."""
+        wanted = list(subjects)
+        for start in range(0, len(wanted), AT_ONCE):
+            chunk = wanted[start : start + AT_ONCE]
+            try:
+                body = {"multi_last": chunk}
+                found = [each async for each in self._connection.direct_get_many(self._stream, body)]
+            except TooMany:
+                if len(chunk) == 1:
+                    raise
+                middle = len(chunk) // 2
+                found = [each async for each in self._last(chunk[:middle])]
+                found += [each async for each in self._last(chunk[middle:])]
+            for each in found:
+                yield each
+
+    async def _stored(self, subjects: Iterable[str]) -> list[Msg]:
+        """Like `_last`, but keeps trying while the store is away."""
+        wanted = list(subjects)
+        while True:
+            try:
+                return [each async for each in self._last(wanted)]
+            except Unavailable as away:
+                log.warning("STATE can't be read: %s", away)
+                await asyncio.sleep(RETRY_AFTER)
+
+    async def enrolments(self, keys: Iterable[EnrolmentKey]) -> dict[EnrolmentKey, Enrolment]:
+        """See StateStore."""
+        found: dict[EnrolmentKey, Enrolment] = {}
+        subjects = []
+        for flow, contact in keys:
+            subjects += [self._subjects.journey(flow, contact, "*"), self._subjects.seen(flow, contact)]
+        for each in await self._stored(subjects):
+            kind, flow, contact = self._tokens(each)
+            enrolment = found.setdefault((flow, contact), Enrolment(flow=flow, contact=contact))
+            if kind == "seen":
+                enrolment.seen = dict.fromkeys(decode_hashes(each.data))
+                continue
+            journey = decode_record(each.data).journey
+            enrolment.journeys[journey.instance] = journey
+            enrolment.considered = max(enrolment.considered, journey.sequence)
+        return found
+
+    async def records(self, keys: Iterable[EnrolmentKey]) -> dict[EnrolmentKey, list[Record]]:
+        """See StateStore."""
+        found: dict[EnrolmentKey, list[Record]] = {}
+        subjects = [self._subjects.journey(flow, contact, "*") for flow, contact in keys]
+        for each in await self._stored(subjects):
+            record = decode_record(each.data)
+            found.setdefault((record.journey.flow, record.journey.contact), []).append(record)
+        return found
+
+    def _tokens(self, stored: Msg) -> tuple[str, str, str]:
+        headers = stored.headers or {}
+        kind, flow, contact = headers["Nats-Subject"].removeprefix(f"{self._subjects.prefix}.").split(".")[:3]
+        return kind, flow, contact
+
+    async def contacts(self, keys: Iterable[str]) -> dict[str, Contact]:
+        """See StateStore."""
+        found = await self._stored([self._subjects.contact(key) for key in keys])
+        contacts = [decode_contact(each.data) for each in found]
+        return {contact.key: contact for contact in contacts}
+
+    async def relay_position(self) -> int:
+        """See StateStore."""
+        found = await self._connection.direct_get(self._stream, {"last_by_subj": self._subjects.relay})
+        return int(found.data) if found is not None else 0
+
+    async def scan(self) -> AsyncIterator[RecordHead]:
+        """See StateStore."""
+        subject = self._subjects.journeys_all
+        async for stored, sequence in scan_headers(self._connection, self._stream, subject):
+            yield record_head(self._subjects, stored.subject, stored.headers or {}, sequence)

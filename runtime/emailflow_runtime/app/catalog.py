@@ -1,0 +1,115 @@
+"""The plans as they are now, with programs compiled when first needed.
+
+The one place where a change of a manifest becomes visible to the machinery: replaced whole, never edited.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+
+from emailflow_api.errors import InvalidExpression
+from emailflow_api.plans import EventTypePlan, FlowPlan, Plans, PolicyPlan, ProviderPlan, TemplatePlan
+from emailflow_runtime.app.stores import PlanSource
+from emailflow_runtime.core.contact import Mapping as ContactMapping
+from emailflow_runtime.core.program import CompiledProgram
+
+
+class Programs(Mapping[str, CompiledProgram]):
+    """Compiled programs by revision. One that doesn't compile counts as absent; compile reports it."""
+
+    def __init__(self, plans: Plans, compiled: dict[str, CompiledProgram]) -> None:
+        self._plans = plans
+        self._compiled = {revision: compiled[revision] for revision in compiled if revision in plans.programs}
+
+    def __getitem__(self, revision: str) -> CompiledProgram:
+        if revision not in self._compiled:
+            try:
+                self._compiled[revision] = CompiledProgram(self._plans.programs[revision])
+            except InvalidExpression as invalid:
+                raise KeyError(revision) from invalid
+        return self._compiled[revision]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._plans.programs)
+
+    def __len__(self) -> int:
+        return len(self._plans.programs)
+
+    @property
+    def compiled(self) -> dict[str, CompiledProgram]:
+        """Those compiled so far."""
+        return self._compiled
+
+
+class Catalog:
+    """The current plans. `follow` keeps them current."""
+
+    def __init__(self, plans: Plans) -> None:
+        self._changed = asyncio.Condition()
+        self._replace(plans, {})
+
+    def _replace(self, plans: Plans, compiled: dict[str, CompiledProgram]) -> None:
+        self.plans = plans
+        self.programs = Programs(plans, compiled)
+        self._flows = {flow.id: flow for flow in plans.flows.values()}
+        self._mappings: dict[str, ContactMapping] = {}
+        self._default = ContactMapping(None)
+
+    async def replace(self, plans: Plans) -> None:
+        """Put new plans in the place of the old ones."""
+        async with self._changed:
+            self._replace(plans, self.programs.compiled)
+            self._changed.notify_all()
+
+    async def follow(self, source: PlanSource) -> None:
+        """Take every snapshot of the source, until cancelled."""
+        async for plans in source.snapshots():
+            await self.replace(plans)
+
+    async def flows_differ(self, from_: set[str]) -> None:
+        """Return when the flows (ids) that there are, are not these."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: set(self._flows) != from_)
+
+    async def until_released(self, flow: str) -> None:
+        """Return when neither this flow nor the runtime is suspended (a flow that is gone isn't)."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: not self.is_suspended(flow))
+
+    def is_suspended(self, flow: str) -> bool:
+        """Whether entries, timers and sends of this flow are held."""
+        plan = self._flows.get(flow)
+        return self.plans.runtime.suspend or (plan is not None and plan.suspend)
+
+    def flow(self, flow: str) -> FlowPlan | None:
+        """The flow of this id, if it can run."""
+        plan = self._flows.get(flow)
+        return plan if plan is not None and plan.revision in self.plans.programs else None
+
+    def flows(self) -> Mapping[str, FlowPlan]:
+        """All flows by id."""
+        return self._flows
+
+    def template(self, name: str) -> TemplatePlan | None:
+        """The template `namespace/name`."""
+        return self.plans.templates.get(name)
+
+    def provider(self, name: str) -> ProviderPlan | None:
+        """The provider of this name."""
+        return self.plans.providers.get(name)
+
+    def policy(self, flow: FlowPlan) -> PolicyPlan | None:
+        """The policy that holds for a flow."""
+        return self.plans.policies.get(flow.policy or self.plans.runtime.default_policy)
+
+    def event_type(self, kind: str) -> EventTypePlan | None:
+        """The contract of a CloudEvents type."""
+        return self.plans.event_types.get(kind)
+
+    def mapping(self, kind: str) -> ContactMapping:
+        """How events of this type say whom they are about."""
+        if kind not in self._mappings:
+            contract = self.event_type(kind)
+            if contract is None or contract.contact is None:
+                return self._default
+            self._mappings[kind] = ContactMapping(contract.contact)
+        return self._mappings[kind]

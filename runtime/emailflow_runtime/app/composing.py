@@ -1,0 +1,191 @@
+"""From a mail that is due to the bytes that a provider gets: who, what language, rendered, written, signed.
+
+It decides nothing about whether the mail goes out. What can't be made is a MailProblem with a reason.
+"""
+
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from emailflow_api.errors import ExpressionFailed
+from emailflow_api.expressions import Bindings
+from emailflow_api.plans import Address, PolicyPlan, ProviderPlan, Send, TemplatePlan
+from emailflow_runtime.app.catalog import Catalog
+from emailflow_runtime.app.ports import OutgoingMail, Renderer, RenderRequest
+from emailflow_runtime.core.contact import event_view, is_address
+from emailflow_runtime.core.identity import contact_key, normalize_address
+from emailflow_runtime.core.journey import Journey, Mail
+from emailflow_runtime.core.links import Keyring, Link
+from emailflow_runtime.core.program import CompiledProgram
+from emailflow_runtime.core.publication import rfc3339
+from emailflow_runtime.core.reactions.course import Setting, bindings, journey_view
+from emailflow_runtime.errors import EmailFlowError
+from emailflow_runtime.rendering import mime
+
+
+class MailProblem(EmailFlowError):
+    """The mail can't be made. `reason` is set for each."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class Signer(Protocol):
+    """Signs a message with DKIM."""
+
+    def sign(self, message: bytes, at: int) -> bytes:
+        """The message with its signature; `at` in nanoseconds since 1970 UTC."""
+
+
+class Attachments(Protocol):
+    """Where attached files come from."""
+
+    def read(self, namespace: str, config_map: str, key: str) -> bytes:
+        """The file. Raises EmailFlowError with a reason when it isn't there."""
+
+
+class Draft(NamedTuple):
+    """A mail of a journey, with everything that the plans say about it."""
+
+    setting: Setting
+    journey: Journey
+    mail: Mail
+    step: Send
+    program: CompiledProgram
+    provider: ProviderPlan
+    policy: PolicyPlan | None
+
+    def values(self, at: int) -> Bindings:
+        """Values for its expressions at this moment."""
+        return bindings(self.setting, self.journey, at)
+
+
+class Recipients(NamedTuple):
+    """Whom a mail goes to, and in which language."""
+
+    to: str
+    cc: tuple[str, ...]
+    bcc: tuple[str, ...]
+    locale: str
+
+    @property
+    def everyone(self) -> tuple[str, ...]:
+        """All envelope recipients, each once."""
+        return tuple(dict.fromkeys((self.to, *self.cc, *self.bcc)))
+
+
+class Composed(msgspec.Struct, frozen=True):
+    """A mail ready to be handed over, and the key of the address that it is for."""
+
+    outgoing: OutgoingMail
+    address: str
+
+
+class Composer:
+    """Makes mails."""
+
+    def __init__(
+        self, catalog: Catalog, renderer: Renderer, keyring: Keyring, attachments: Attachments
+    ) -> None:
+        self._catalog = catalog
+        self._renderer = renderer
+        self._keyring = keyring
+        self._attachments = attachments
+
+    async def compose(self, draft: Draft, at: int, signer: Signer | None) -> Composed:
+        """Raises MailProblem, or another EmailFlowError whose reason says what is wrong."""
+        template = self._catalog.template(draft.step.template)
+        if template is None:
+            raise MailProblem("TemplateNotFound", f"there is no template {draft.step.template}")
+        sender = draft.step.sender or template.sender or draft.provider.sender
+        if sender is None:
+            raise MailProblem("NoSender", "neither the step, the template nor the provider has a `from`")
+        recipients = self._recipients(draft, at)
+        links = self._links(draft, recipients)
+        rendered = await self._renderer.render(
+            RenderRequest(template, recipients.locale, self._context(draft, at, links))
+        )
+        envelope_domain = mime.addr_spec(sender.address, field="from").rpartition("@")[2]
+        message = mime.write(
+            mime.Mail(
+                id=draft.mail.id,
+                sender=sender,
+                to=(Address(recipients.to, draft.setting.contact.name if not draft.step.to else ""),),
+                cc=tuple(map(Address, recipients.cc)),
+                reply_to=tuple(map(Address, draft.step.reply_to or template.reply_to)),
+                subject=rendered.subject,
+                date=mime.date_text(at),
+                message_id=mime.message_id(draft.mail.id, envelope_domain),
+                text=rendered.text,
+                html=rendered.html,
+                headers=self._headers(draft, template, links["unsubscribe"]),
+                attachments=tuple(self._attached(draft)),
+            )
+        )
+        if signer is not None:
+            message = signer.sign(message, at)
+        outgoing = OutgoingMail(draft.mail.id, sender.address, recipients.everyone, message)
+        return Composed(outgoing, contact_key("address", normalize_address(recipients.to)))
+
+    def _recipients(self, draft: Draft, at: int) -> Recipients:
+        values = draft.values(at)
+        contact, step = draft.setting.contact, draft.step
+        to = self._text(draft, step.to, values) if step.to else contact.email
+        if not to:
+            raise MailProblem("NoAddress", "the contact has no address")
+        locale = self._text(draft, step.locale, values) if step.locale else contact.locale
+        found = Recipients(
+            to,
+            tuple(self._text(draft, text, values) for text in step.cc),
+            tuple(self._text(draft, text, values) for text in step.bcc),
+            locale or self._catalog.plans.runtime.default_locale,
+        )
+        if not all(map(is_address, found.everyone)):
+            raise MailProblem("InvalidAddress", "a recipient is not an address like name@example.com")
+        return found
+
+    def _text(self, draft: Draft, text: str, values: Bindings) -> str:
+        try:
+            return str(draft.program.texts[text].evaluate(values))
+        except ExpressionFailed as failed:
+            raise MailProblem(failed.reason, f"`{text}`: {failed}") from failed
+
+    def _links(self, draft: Draft, recipients: Recipients) -> dict[str, str]:
+        runtime = self._catalog.plans.runtime
+        topic = draft.policy.topic if draft.policy else "*"
+        address = contact_key("address", normalize_address(recipients.to))
+        made = {}
+        for purpose in ("unsubscribe", "preferences", "view"):
+            link = Link(purpose, draft.journey.contact, topic, draft.mail.id, address)
+            made[purpose] = f"{runtime.public_url.rstrip('/')}/l/{self._keyring.sign(link)}"
+        return made
+
+    def _context(self, draft: Draft, at: int, links: dict[str, str]) -> dict[str, Any]:
+        event = event_view(draft.journey.event)
+        return {
+            "event": event,
+            "trigger": event,
+            "contact": draft.setting.contact.view(),
+            "journey": journey_view(draft.journey, draft.setting.flow),
+            "now": rfc3339(at),
+            "links": links,
+        }
+
+    def _headers(self, draft: Draft, template: TemplatePlan, unsubscribe: str) -> tuple[tuple[str, str], ...]:
+        transactional = draft.policy is not None and draft.policy.transactional
+        flow = draft.setting.flow
+        return mime.delivery_headers(
+            unsubscribe_url="" if transactional else unsubscribe,
+            feedback_id=f"{draft.step.name}:{flow.name}:{flow.namespace}:emailflow",
+            own=template.headers,
+        )
+
+    def _attached(self, draft: Draft) -> list[mime.AttachedFile]:
+        namespace = draft.setting.flow.namespace
+        return [
+            mime.AttachedFile(
+                name=each.name, content=self._attachments.read(namespace, each.config_map, each.key)
+            )
+            for each in draft.step.attachments
+        ]

@@ -1,0 +1,104 @@
+"""The contacts of one shard, and their reader: it alone writes what events say about people.
+
+Flows wait until it has passed the event that they are about to decide on, so that a decision sees what
+its own event said.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+
+from emailflow_runtime.app.catalog import Catalog
+from emailflow_runtime.app.progress import Reading
+from emailflow_runtime.app.stores import Delivered, DeliveredEvent, Feed, PutContact, StateStore
+from emailflow_runtime.app.writer import Writer
+from emailflow_runtime.core.contact import Contact
+from emailflow_runtime.core.publication import PREFIX
+
+CAPACITY = 50_000
+
+
+class Contacts:
+    """A bounded cache of contacts over STATE."""
+
+    def __init__(self, store: StateStore, writer: Writer, capacity: int = CAPACITY) -> None:
+        self._store = store
+        self._writer = writer
+        self._capacity = capacity
+        self._known: OrderedDict[str, Contact] = OrderedDict()
+        self._writing: dict[str, int] = {}
+
+    async def load(self, keys: Iterable[str]) -> None:
+        """Bring these into memory, in one go."""
+        missing = [key for key in dict.fromkeys(keys) if key not in self._known]
+        if not missing:
+            return
+        found = await self._store.contacts(missing)
+        self._evict(len(missing))
+        for key in missing:
+            # Somebody may have put a newer one there meanwhile.
+            self._known.setdefault(key, found.get(key) or Contact(key))
+
+    async def fetch(self, key: str) -> Contact:
+        """The contact, empty but for its key when nothing is known."""
+        while (contact := self._known.get(key)) is None:
+            await self.load((key,))
+        self._known.move_to_end(key)
+        return contact
+
+    def put(self, contact: Contact) -> None:
+        """Remember and store a contact."""
+        self._known[contact.key] = contact
+        self._writing[contact.key] = self._writing.get(contact.key, 0) + 1
+
+        def stored(_: asyncio.Future[int]) -> None:
+            self._writing[contact.key] -= 1
+            if not self._writing[contact.key]:
+                del self._writing[contact.key]
+
+        self._writer.submit((PutContact(contact),)).add_done_callback(stored)
+
+    def _evict(self, coming: int) -> None:
+        surplus = len(self._known) + coming - self._capacity
+        if surplus > 0:
+            for key in [key for key in self._known if key not in self._writing][:surplus]:
+                del self._known[key]
+
+
+class ContactReader:
+    """Reads every event of the shard. `reading` tells how far."""
+
+    def __init__(
+        self, feed: Feed, contacts: Contacts, catalog: Catalog, writer: Writer, reading: Reading
+    ) -> None:
+        self._feed = feed
+        self._contacts = contacts
+        self._catalog = catalog
+        self._writer = writer
+        self._reading = reading
+        self._acknowledging: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Read until cancelled."""
+        while True:
+            batch = await self._feed.next_batch()
+            events = [each for each in batch if isinstance(each, DeliveredEvent)]
+            about = [each for each in events if each.contact and not each.event.type.startswith(PREFIX)]
+            await self._contacts.load([each.contact for each in about])
+            for each in about:
+                await self._apply(each)
+            self._reading.note([(each.event.type, each.sequence) for each in events])
+            task = asyncio.create_task(self._acknowledge(self._writer.barrier(), batch))
+            self._acknowledging.add(task)
+            task.add_done_callback(self._acknowledging.discard)
+
+    async def _apply(self, delivered: DeliveredEvent) -> None:
+        before = await self._contacts.fetch(delivered.contact)
+        mapping = self._catalog.mapping(delivered.event.type)
+        after = mapping.apply(before, delivered.event, delivered.sequence)
+        if after is not before:
+            self._contacts.put(after)
+
+    async def _acknowledge(self, committed: asyncio.Future[int], batch: Sequence[Delivered]) -> None:
+        await committed
+        self._feed.acknowledge(batch)

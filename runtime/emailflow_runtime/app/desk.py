@@ -1,0 +1,241 @@
+"""The desk: where an input meets its enrolment. Decides in memory, hands the changes to the one writer.
+
+Deciding never waits, so what one input decides is what the next one sees; what follows outside (a mail,
+a publication) waits for the commit.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from emailflow_api.durations import seconds
+
+from emailflow_runtime.app.catalog import Catalog
+from emailflow_runtime.app.contacts import Contacts
+from emailflow_runtime.app.enrolments import Enrolments, Entry
+from emailflow_runtime.app.relay import Parcel, Relay
+from emailflow_runtime.app.stores import (
+    Change,
+    DeadLetter,
+    DeadLetters,
+    DropTimer,
+    EnrolmentKey,
+    LogEntry,
+    PutRecord,
+    PutSeen,
+    PutTimer,
+    finished_expiry,
+)
+from emailflow_runtime.app.writer import Writer
+from emailflow_runtime.core.commands import (
+    ArmTimer,
+    Command,
+    DisarmTimer,
+    IgnoreEvent,
+    KeepDeadLetter,
+    RecordFact,
+    SendMail,
+)
+from emailflow_runtime.core.evolve import evolve
+from emailflow_runtime.core.facts import Fact
+from emailflow_runtime.core.inputs import EventArrived, Input
+from emailflow_runtime.core.journey import Journey, Record
+from emailflow_runtime.core.publication import publish
+from emailflow_runtime.core.reactions.course import Setting
+from emailflow_runtime.core.reactions.mailing import Delivery
+from emailflow_runtime.core.reactions.react import react
+
+REMEMBERED_EVENTS = 4096
+"""Hashes in a companion message, the newest (DESIGN section 5)."""
+
+Done = asyncio.Future[int]
+
+
+class Desk:
+    """One for each shard. `dispatch` is told of each mail that has been asked for, once that is on disk."""
+
+    def __init__(
+        self,
+        *,
+        shard: int,
+        catalog: Catalog,
+        contacts: Contacts,
+        enrolments: Enrolments,
+        writer: Writer,
+        relay: Relay,
+        dead_letters: DeadLetters,
+        dispatch: Callable[[EnrolmentKey, SendMail], None],
+    ) -> None:
+        self._shard = shard
+        self._catalog = catalog
+        self._contacts = contacts
+        self._enrolments = enrolments
+        self._writer = writer
+        self._relay = relay
+        self._dead_letters = dead_letters
+        self._dispatch = dispatch
+        self._keeping: set[asyncio.Task[None]] = set()
+
+    async def load(self, flow: str, contacts: Sequence[str]) -> None:
+        """Bring what deciding about these contacts in this flow needs into memory, in one go."""
+        await self._contacts.load(contacts)
+        await self._enrolments.load([(flow, contact) for contact in contacts])
+
+    async def setting(self, key: EnrolmentKey) -> Setting | None:
+        """What a reaction about this enrolment may know; None when the flow is not there."""
+        flow = self._catalog.flow(key[0])
+        if flow is None:
+            return None
+        contact = await self._contacts.fetch(key[1])
+        timezone = self._catalog.plans.runtime.default_timezone
+        return Setting(flow=flow, programs=self._catalog.programs, contact=contact, timezone=timezone)
+
+    async def entry(self, key: EnrolmentKey) -> Entry:
+        """The enrolment as it is, with everything decided so far."""
+        return await self._enrolments.fetch(key)
+
+    async def decide(
+        self, key: EnrolmentKey, arrived: Input, delivery: Delivery | None = None
+    ) -> tuple[Command, ...]:
+        """React and hand over the changes; what was decided. `committed` tells when it is on disk."""
+        setting = await self.setting(key)
+        if setting is None:
+            return ()
+        entry = await self._enrolments.fetch(key)
+        commands = react(setting, entry.enrolment, arrived, delivery or Delivery())
+        self._apply(key, entry, setting, arrived, commands)
+        return commands
+
+    async def adopt(self, record: Record, sequence: int) -> None:
+        """Take up the facts that this record, committed at a STATE sequence, may not have relayed."""
+        journey = record.journey
+        entry = await self.entry((journey.flow, journey.contact))
+        unpublished = entry.unpublished.setdefault(journey.instance, [])
+        unpublished.extend(record.facts)
+        self._relay.put(self._parcel(sequence, unpublished, journey, record.facts))
+
+    def committed(self) -> Done:
+        """Done when everything decided until now, and that it was decided by the owner, is on disk."""
+        return self._writer.barrier()
+
+    async def kept(self) -> None:
+        """Return when every dead letter asked for until now is on disk."""
+        if self._keeping:
+            await asyncio.gather(*self._keeping)
+
+    # --- carrying out -------------------------------------------------------------------------------
+
+    def _apply(
+        self, key: EnrolmentKey, entry: Entry, setting: Setting, arrived: Input, commands: Sequence[Command]
+    ) -> None:
+        enrolment = entry.enrolment
+        changes: list[Change] = []
+        touched: dict[str, int] = {}
+        mails: list[SendMail] = []
+        for command in commands:
+            match command:
+                case RecordFact():
+                    changes += self._fold(entry, command)
+                    touched[command.instance] = touched.get(command.instance, 0) + 1
+                case IgnoreEvent():
+                    enrolment.ignored = (*enrolment.ignored, command.event_hash)
+                case ArmTimer():
+                    changes.append(PutTimer(command.address, command.at))
+                case DisarmTimer():
+                    changes.append(DropTimer(command.address))
+                case SendMail():
+                    mails.append(command)
+                case KeepDeadLetter():
+                    self._keep(enrolment.journeys.get(command.instance), key, arrived, command)
+        if isinstance(arrived, EventArrived):
+            enrolment.considered = max(enrolment.considered, arrived.sequence)
+        if touched:
+            changes += [self._put(entry, setting, instance) for instance in touched]
+            self._submit(key, entry, changes, touched, mails)
+        else:
+            for mail in mails:
+                self._dispatch(key, mail)
+
+    def _fold(self, entry: Entry, command: RecordFact) -> list[Change]:
+        """Fold one fact; the companion, when the record has to forget something."""
+        enrolment, fact, instance = entry.enrolment, command.fact, command.instance
+        before = enrolment.journeys.get(instance)
+        after = evolve(before, fact)
+        if after is None:
+            raise LookupError(f"fact {fact} without a journey")
+        enrolment.journeys[instance] = after
+        entry.unpublished.setdefault(instance, []).append(fact)
+        if fact.applied:
+            enrolment.ignored = ()
+        known = (*(before.applied if before else ()), *fact.applied)
+        forgotten = [mark for mark in known if mark not in after.applied]
+        if not forgotten:
+            return []
+        enrolment.seen.update(dict.fromkeys(forgotten))
+        for mark in list(enrolment.seen)[: -REMEMBERED_EVENTS or None]:
+            del enrolment.seen[mark]
+        expires = self._dedupe()
+        return [PutSeen(enrolment.flow, enrolment.contact, tuple(enrolment.seen), expires)]
+
+    def _dedupe(self) -> int:
+        return int(seconds(self._catalog.plans.runtime.retention_dedupe))
+
+    def _put(self, entry: Entry, setting: Setting, instance: str) -> PutRecord:
+        journey = entry.enrolment.journeys[instance]
+        record = Record(journey, tuple(entry.unpublished.get(instance, ())))
+        once = setting.flow.reentry == "Once"
+        return PutRecord(record, finished_expiry(journey, once=once, dedupe=self._dedupe()))
+
+    def _submit(
+        self,
+        key: EnrolmentKey,
+        entry: Entry,
+        changes: Sequence[Change],
+        touched: dict[str, int],
+        mails: Sequence[SendMail],
+    ) -> None:
+        entry.in_flight += 1
+        facts = [
+            (instance, entry.enrolment.journeys[instance], entry.unpublished[instance][-count:])
+            for instance, count in touched.items()
+        ]
+
+        def committed(done: Done) -> None:
+            entry.in_flight -= 1
+            if done.cancelled():
+                return
+            for instance, journey, made in facts:
+                self._relay.put(self._parcel(done.result(), entry.unpublished[instance], journey, made))
+            for mail in mails:
+                self._dispatch(key, mail)
+
+        self._writer.submit(changes).add_done_callback(committed)
+
+    def _parcel(
+        self, sequence: int, unpublished: list[Fact], journey: Journey, made: Sequence[Fact]
+    ) -> Parcel:
+        runtime, flow, contact = self._catalog.plans.runtime.id, journey.flow, journey.contact
+        events = [
+            publish(fact, runtime=runtime, flow=flow, contact=contact, cause=journey.event) for fact in made
+        ]
+
+        def published() -> None:
+            # The relay keeps the order of the commits, so these are the oldest.
+            del unpublished[: len(made)]
+
+        return Parcel(sequence, [LogEntry(event, contact, self._shard) for event in events], published)
+
+    def _keep(
+        self, journey: Journey | None, key: EnrolmentKey, arrived: Input, command: KeepDeadLetter
+    ) -> None:
+        event = arrived.event if isinstance(arrived, EventArrived) else journey.event if journey else None
+        if event is None:
+            return
+        sequence = arrived.sequence if isinstance(arrived, EventArrived) else 0
+        letter = DeadLetter(command.reason, command.message, key[0], event, key[1], sequence)
+        self.keep(letter)
+
+    def keep(self, letter: DeadLetter) -> None:
+        """Keep a dead letter; `kept` waits for it."""
+        task = asyncio.get_running_loop().create_task(self._dead_letters.keep(letter))
+        self._keeping.add(task)
+        task.add_done_callback(self._keeping.discard)

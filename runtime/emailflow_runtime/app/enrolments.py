@@ -1,0 +1,87 @@
+"""A bounded cache of enrolments: what the one writer knows of STATE, and what it has not written yet.
+
+Nothing else writes enrolments, so what is in here is what is true. An entry stays while a commit or a
+publication of its facts is under way.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable
+
+import msgspec
+
+from emailflow_runtime.app.stores import EnrolmentKey, StateStore
+from emailflow_runtime.core.facts import Fact
+from emailflow_runtime.core.journey import Enrolment
+
+CAPACITY = 50_000
+
+
+class Entry(msgspec.Struct):
+    """One enrolment in memory. `unpublished` holds, by instance, the facts that are not in EVENTS yet."""
+
+    enrolment: Enrolment
+    unpublished: dict[str, list[Fact]] = {}
+    in_flight: int = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether STATE and EVENTS know all of it."""
+        return not self.in_flight and not any(self.unpublished.values())
+
+
+class Enrolments:
+    """Entries by (flow, contact)."""
+
+    def __init__(self, store: StateStore, capacity: int = CAPACITY) -> None:
+        self._store = store
+        self._capacity = capacity
+        self._entries: OrderedDict[EnrolmentKey, Entry] = OrderedDict()
+        self._loading: dict[EnrolmentKey, asyncio.Future[None]] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: EnrolmentKey) -> Entry | None:
+        """The entry if it is in memory."""
+        entry = self._entries.get(key)
+        if entry is not None:
+            self._entries.move_to_end(key)
+        return entry
+
+    async def load(self, keys: Iterable[EnrolmentKey]) -> None:
+        """Bring these into memory; those that STATE doesn't have become empty ones."""
+        missing = [key for key in dict.fromkeys(keys) if key not in self._entries]
+        awaited = [self._loading[key] for key in missing if key in self._loading]
+        mine = [key for key in missing if key not in self._loading]
+        if mine:
+            await self._load(mine)
+        for future in awaited:
+            await future
+
+    async def fetch(self, key: EnrolmentKey) -> Entry:
+        """The entry, from memory or from STATE."""
+        while (entry := self.get(key)) is None:
+            await self.load((key,))
+        return entry
+
+    async def _load(self, keys: list[EnrolmentKey]) -> None:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loading.update(dict.fromkeys(keys, done))
+        try:
+            found = await self._store.enrolments(keys)
+        finally:
+            for key in keys:
+                del self._loading[key]
+            done.set_result(None)
+        self._evict(len(keys))
+        for key in keys:
+            self._entries.setdefault(key, Entry(found.get(key) or Enrolment(flow=key[0], contact=key[1])))
+
+    def _evict(self, coming: int) -> None:
+        surplus = len(self._entries) + coming - self._capacity
+        if surplus <= 0:
+            return
+        idle = [key for key, entry in self._entries.items() if entry.idle]
+        for key in idle[:surplus]:
+            del self._entries[key]

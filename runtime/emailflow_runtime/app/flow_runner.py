@@ -1,0 +1,109 @@
+"""One flow on one shard: takes its events in order, decides, acknowledges after the commit.
+
+An event that can't be decided about three times is a dead letter; it stops nothing behind it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from emailflow_api.expressions import bind
+from emailflow_runtime.app.catalog import Catalog
+from emailflow_runtime.app.desk import Desk
+from emailflow_runtime.app.progress import Barrier, Reading, Watermark, catch_up
+from emailflow_runtime.app.stores import DeadLetter, Delivered, DeliveredEvent, Feed
+from emailflow_runtime.core.contact import Contact, event_view
+from emailflow_runtime.core.inputs import EventArrived
+from emailflow_runtime.core.publication import MAX_HOPS, hops
+
+ATTEMPTS = 3
+"""How often an input may fail before it is a dead letter."""
+
+log = logging.getLogger(__name__)
+
+
+class FlowRunner:
+    """Runs until cancelled, or until the flow is gone. `mark` is how far it has decided."""
+
+    def __init__(
+        self, flow: str, feed: Feed, *, desk: Desk, catalog: Catalog, reading: Reading, barrier: Barrier
+    ) -> None:
+        self.flow = flow
+        self.feed = feed
+        self.mark = Watermark()
+        self._desk = desk
+        self._catalog = catalog
+        self._reading = reading
+        self._barrier = barrier
+        self._acknowledging: set[asyncio.Task[None]] = set()
+
+    @property
+    def types(self) -> frozenset[str]:
+        """The CloudEvents types that the flow reads now."""
+        plan = self._catalog.flow(self.flow)
+        program = self._catalog.programs.get(plan.revision) if plan else None
+        return program.program.types() if program else frozenset()
+
+    async def passed(self) -> None:
+        """Return when this flow has decided everything that stands in EVENTS now."""
+        await self._barrier.passed(self.mark, self.types, self.feed)
+
+    async def run(self) -> None:
+        """Read and decide."""
+        end = await self._barrier.end()
+        standing = await self.feed.take_over()
+        self.mark.advance(standing.floor)
+        await catch_up(self.mark, self.feed, end)
+        while True:
+            batch = await self.feed.next_batch()
+            events = [each for each in batch if isinstance(each, DeliveredEvent)]
+            await self._reading.mark.reached(events[-1].sequence)
+            await self._catalog.until_released(self.flow)
+            await self._desk.load(self.flow, [each.contact for each in events if each.contact])
+            for event in events:
+                await self._take(event)
+                self.mark.advance(event.sequence)
+            task = asyncio.create_task(self._acknowledge(self._desk.committed(), batch))
+            self._acknowledging.add(task)
+            task.add_done_callback(self._acknowledging.discard)
+
+    async def _acknowledge(self, committed: asyncio.Future[int], batch: Sequence[Delivered]) -> None:
+        await self._desk.kept()
+        await committed
+        self.feed.acknowledge(batch)
+
+    async def _take(self, delivered: DeliveredEvent) -> None:
+        if hops(delivered.event) > MAX_HOPS:
+            self._dead(delivered, "LoopDetected", f"more than {MAX_HOPS} events in a row led to this one")
+        elif not delivered.contact:
+            self._without_contact(delivered)
+        else:
+            await self._decide(delivered)
+
+    def _without_contact(self, delivered: DeliveredEvent) -> None:
+        """Keep an event that would have let somebody in, if it said whom."""
+        plan = self._catalog.flow(self.flow)
+        program = self._catalog.programs.get(plan.revision) if plan else None
+        nobody = bind(event=event_view(delivered.event), contact=Contact("").view(), now=delivered.at)
+        if program is not None and program.admits(delivered.event, nobody):
+            expected = "expected data.email, an address as subject, or what the EventType maps"
+            self._dead(delivered, "NoContact", f"the event names no contact: {expected}")
+
+    async def _decide(self, delivered: DeliveredEvent) -> None:
+        arrived = EventArrived(at=delivered.at, event=delivered.event, sequence=delivered.sequence)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                await self._desk.decide((self.flow, delivered.contact), arrived)
+                return
+            except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the events behind it
+                log.warning(
+                    "input failed",
+                    extra={"flow": self.flow, "attempt": attempt, "error": type(error).__name__},
+                )
+                failure = error
+        self._dead(delivered, "PoisonInput", f"{type(failure).__name__}: {failure}")
+
+    def _dead(self, delivered: DeliveredEvent, reason: str, message: str) -> None:
+        self._desk.keep(
+            DeadLetter(reason, message, self.flow, delivered.event, delivered.contact, delivered.sequence)
+        )

@@ -1,0 +1,138 @@
+"""Ingest: the one way into the log for every door. Checks the contract, finds the contact, appends.
+
+Events that arrive together share one commit, so that durable does not mean slow. What it accepts is on
+disk; what it can't place at once it refuses at once, so that memory stays bounded.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from emailflow_runtime.app.catalog import Catalog
+from emailflow_runtime.app.contracts import ContractBroken, Contracts, UnknownType
+from emailflow_runtime.app.stores import Aliases, DeadLetter, DeadLetters, EventLog, LogEntry
+from emailflow_runtime.core.cloudevents.event import CloudEvent
+from emailflow_runtime.core.contact import Identifiers
+from emailflow_runtime.core.identity import shard_of
+from emailflow_runtime.core.publication import PREFIX
+from emailflow_runtime.errors import EmailFlowError, InvalidEvent, Overloaded, Unavailable
+
+MAX_WAITING = 20_000
+MAX_BATCH = 500
+DOOR = "_door"
+
+log = logging.getLogger(__name__)
+
+
+class ReservedType(InvalidEvent):
+    """Only EmailFlow itself says what EmailFlow did."""
+
+    reason = "ReservedType"
+
+
+class _Waiting(NamedTuple):
+    event: CloudEvent
+    identifiers: Identifiers
+    accepted: asyncio.Future[None]
+
+
+class LogIngest:
+    """The port Ingest over the log. `run` has to be running."""
+
+    def __init__(self, catalog: Catalog, log_: EventLog, aliases: Aliases, dead_letters: DeadLetters) -> None:
+        self._catalog = catalog
+        self._log = log_
+        self._aliases = aliases
+        self._dead_letters = dead_letters
+        self._contracts = Contracts()
+        self._waiting: deque[_Waiting] = deque()
+        self._wake = asyncio.Event()
+
+    async def accept(self, event: CloudEvent) -> None:
+        """See Ingest."""
+        if event.type.startswith(PREFIX):
+            raise ReservedType(f"type: {PREFIX}* is what EmailFlow itself says, expected a type of your own")
+        if not await self._fulfils_contract(event):
+            return
+        if len(self._waiting) >= MAX_WAITING:
+            raise Overloaded("too many events are waiting to be stored")
+        identifiers = self._catalog.mapping(event.type).identify(event)
+        accepted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(event, identifiers, accepted))
+        self._wake.set()
+        await accepted
+
+    async def _fulfils_contract(self, event: CloudEvent) -> bool:
+        """Whether the event goes on. Raises InvalidEvent when its EventType says `Reject`."""
+        plan = self._catalog.event_type(event.type)
+        if plan is None:
+            if self._catalog.plans.runtime.unknown_types == "Reject":
+                raise UnknownType("type: there is no EventType for it")
+            return True
+        broken = self._contracts.of(plan).broken_by(event)
+        if not broken or plan.on_invalid == "Accept":
+            return True
+        if plan.on_invalid == "Reject":
+            raise ContractBroken(f"{broken} of EventType {plan.name}")
+        await self._dead_letters.keep(DeadLetter(ContractBroken.reason, broken, DOOR, event))
+        return False
+
+    async def run(self) -> None:
+        """Store what is waiting, in groups, until cancelled."""
+        while True:
+            await self._wake.wait()
+            group = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+            if not self._waiting:
+                self._wake.clear()
+            await self._store([each for each in group if not each.accepted.done()])
+
+    async def _store(self, group: Sequence[_Waiting]) -> None:
+        failure: EmailFlowError | None = None
+        try:
+            if group:
+                await self._log.append(await self._entries(group))
+        except EmailFlowError as error:
+            failure = error
+        except Exception:
+            log.exception("ingest failed")
+            failure = Unavailable("the event could not be stored")
+        for each in group:
+            if each.accepted.done():
+                continue
+            if failure is None:
+                each.accepted.set_result(None)
+            else:
+                each.accepted.set_exception(failure)
+
+    async def _entries(self, group: Sequence[_Waiting]) -> list[LogEntry]:
+        shards = self._catalog.plans.runtime.shards
+        keys = await self._contact_keys([each.identifiers for each in group])
+        return [
+            LogEntry(each.event, key, shard_of(key, shards) if key else 0)
+            for each, key in zip(group, keys, strict=True)
+        ]
+
+    async def _contact_keys(self, group: Sequence[Identifiers]) -> list[str]:
+        """The key of each contact. Every identifier leads to one from here on (DESIGN section 3, Contact)."""
+        known = dict(await self._aliases.lookup(key for each in group for key in each.keys))
+        keys, new = [], {}
+        for each in group:
+            key = _key_of(each, known)
+            keys.append(key)
+            fresh = {identifier: key for identifier in each.keys if identifier not in known}
+            new.update(fresh)
+            known.update(fresh)
+        if new:
+            claimed = await self._aliases.claim(new)
+            if claimed != new:
+                # Another door met the same new contact at this moment; its word stands.
+                return [_key_of(each, {**known, **claimed}) for each in group]
+        return keys
+
+
+def _key_of(identifiers: Identifiers, known: Mapping[str, str]) -> str:
+    """The contact's key: where its first known identifier leads, else its first identifier's own."""
+    found = (known[each] for each in identifiers.keys if each in known)
+    return next(found, identifiers.keys[0] if identifiers.keys else "")

@@ -1,0 +1,109 @@
+"""How far a shard's readers have come, and the barrier: what was accepted before is decided first.
+
+A fired timer or a send waits at the barrier, so that it never overtakes an event that stood in EVENTS
+when it started.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+from emailflow_runtime.app.stores import EventLog, Feed
+
+RECHECK = 0.5
+"""Seconds to wait for a reader before asking JetStream whether anything is left for it at all."""
+
+
+class Watermark:
+    """A sequence that only grows, and waiting for it."""
+
+    def __init__(self) -> None:
+        self.value = 0
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+
+    def advance(self, value: int) -> None:
+        """Everything up to here has been decided."""
+        if value <= self.value:
+            return
+        self.value = value
+        waiting, self._waiting = self._waiting, []
+        for target, reached in waiting:
+            if target > value:
+                self._waiting.append((target, reached))
+            elif not reached.done():
+                reached.set_result(None)
+
+    async def reached(self, target: int) -> None:
+        """Return when the value is at least `target`."""
+        if self.value < target:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append((target, future))
+            await future
+
+
+class Reading:
+    """What the contact reader has read: how far, and where the last event of each type stands."""
+
+    def __init__(self) -> None:
+        self.mark = Watermark()
+        self._last: dict[str, int] = {}
+
+    def note(self, read: Iterable[tuple[str, int]]) -> None:
+        """These events (type, sequence) have been applied, in order."""
+        sequence = 0
+        for kind, sequence in read:
+            self._last[kind] = sequence
+        self.mark.advance(sequence)
+
+    def last_of(self, types: Iterable[str]) -> int:
+        """The sequence of the last event read of any of these types, 0 when there was none."""
+        return max((self._last.get(kind, 0) for kind in types), default=0)
+
+
+class Barrier:
+    """Waits until everything that EVENTS holds now has been decided. Many waiters share one question."""
+
+    def __init__(self, log: EventLog, shard: int, reading: Reading, contacts: Feed) -> None:
+        self._log = log
+        self._shard = shard
+        self._reading = reading
+        self._contacts = contacts
+        self._question = asyncio.Lock()
+        self._next: asyncio.Task[int] | None = None
+
+    async def end(self) -> int:
+        """The sequence of the shard's last event, as of this call or later."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._ask())
+        return await asyncio.shield(self._next)
+
+    async def _ask(self) -> int:
+        async with self._question:
+            # From here on the answer may be older than the call, so later callers need another question.
+            self._next = None
+            return await self._log.last_sequence(self._shard)
+
+    async def passed(self, mark: Watermark, types: Iterable[str], feed: Feed) -> None:
+        """Return when the contacts, and the flow whose mark, types and feed these are, have decided
+        everything that stood in EVENTS at this call."""
+        end = await self.end()
+        await self._reached(self._reading.mark, self._contacts, end, end)
+        wanted = self._reading.last_of(types)
+        if mark.value < wanted:
+            await self._reached(mark, feed, wanted, end)
+
+    async def _reached(self, mark: Watermark, feed: Feed, target: int, end: int) -> None:
+        """Wait for a reader; one that JetStream has nothing left for is there already, wherever its last
+        event stood (its filter may have changed, or its events may be gone)."""
+        while mark.value < target:
+            try:
+                async with asyncio.timeout(RECHECK):
+                    await mark.reached(target)
+            except TimeoutError:
+                await catch_up(mark, feed, end)
+
+
+async def catch_up(mark: Watermark, feed: Feed, end: int) -> None:
+    """Let the mark jump to `end` if the feed has nothing pending and all that it delivered is decided."""
+    standing = await feed.standing()
+    if not standing.pending and mark.value >= standing.delivered:
+        mark.advance(end)

@@ -1,0 +1,85 @@
+"""What a new owner finds in STATE and takes up again: facts not relayed, mails half-way, waits overdue.
+
+Run once at take-over before anything is decided; the part about waits also after each reconnect and
+daily, since a wake-up can be lost (DESIGN section 5, Timers).
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from emailflow_api.jetstream.naming import TimerAddress
+from emailflow_runtime.app.desk import Desk
+from emailflow_runtime.app.ports import Clock
+from emailflow_runtime.app.stores import DeliveredTimer, EnrolmentKey, RecordHead, StateStore
+from emailflow_runtime.core.commands import SendMail
+
+SECOND = 1_000_000_000
+GRACE = 5 * SECOND
+"""A timer may be this late before its wake-up counts as lost."""
+
+log = logging.getLogger(__name__)
+
+
+class Found(NamedTuple):
+    """What a scan found."""
+
+    unrelayed: list[RecordHead]
+    requested: list[RecordHead]
+    attempted: list[RecordHead]
+    overdue: list[RecordHead]
+
+
+class Recovery:
+    """Scans one shard's STATE."""
+
+    def __init__(self, store: StateStore, desk: Desk, clock: Clock) -> None:
+        self._store = store
+        self._desk = desk
+        self._clock = clock
+
+    async def scan(self, relayed: int) -> Found:
+        """Everything that needs attention; `relayed` is the committed relay position."""
+        found = Found([], [], [], [])
+        due = self._clock.now() - GRACE
+        async for head in self._store.scan():
+            if head.sequence > relayed:
+                found.unrelayed.append(head)
+            if head.mail == "Requested":
+                found.requested.append(head)
+            if head.mail == "Attempted":
+                found.attempted.append(head)
+            if 0 < head.wake_at < due:
+                found.overdue.append(head)
+        return found
+
+    async def relay_again(self, heads: Sequence[RecordHead]) -> None:
+        """Publish the facts of these records, in the order of their commits; some may be out already."""
+        for head in sorted(heads, key=lambda each: each.sequence):
+            for record in (await self._store.records([(head.flow, head.contact)])).values():
+                for each in record:
+                    if each.journey.instance == head.instance and each.facts:
+                        await self._desk.adopt(each, head.sequence)
+
+    async def unsent(self, heads: Sequence[RecordHead]) -> list[tuple[EnrolmentKey, SendMail]]:
+        """The mails of these records, to be sent."""
+        found = []
+        for head in heads:
+            key = (head.flow, head.contact)
+            journey = (await self._desk.entry(key)).enrolment.journeys.get(head.instance)
+            if journey is not None and journey.mail is not None:
+                found.append((key, SendMail(head.instance, journey.mail.id)))
+        return found
+
+    async def overdue(self, heads: Sequence[RecordHead]) -> list[DeliveredTimer]:
+        """The timers that these records wait for in vain, as if they had fired now."""
+        fired = []
+        for head in heads:
+            key = (head.flow, head.contact)
+            journey = (await self._desk.entry(key)).enrolment.journeys.get(head.instance)
+            if journey is not None and journey.timer:
+                address = TimerAddress(head.flow, head.contact, head.instance, journey.id, journey.timer)
+                fired.append(DeliveredTimer(sequence=0, at=self._clock.now(), token="", address=address))
+        if fired:
+            log.info("overdue waits found", extra={"count": len(fired)})
+        return fired

@@ -1,0 +1,240 @@
+"""The sender of one shard: takes each mail that was asked for through compose, gates, intent, hand-over.
+
+The intent is on disk before the provider is called, and what the provider said is recorded whatever it is
+(DESIGN section 5). It never decides what a journey does next.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Protocol
+
+from emailflow_api.plans import ProviderPlan, Send
+from emailflow_runtime.app.catalog import Catalog
+from emailflow_runtime.app.composing import Composed, Composer, Draft, MailProblem, Signer
+from emailflow_runtime.app.desk import Desk
+from emailflow_runtime.app.flow_runner import FlowRunner
+from emailflow_runtime.app.lanes import Lane
+from emailflow_runtime.app.ports import Clock, MailTransport
+from emailflow_runtime.app.stores import EnrolmentKey
+from emailflow_runtime.core.commands import SendMail
+from emailflow_runtime.core.consent import Consent
+from emailflow_runtime.core.gates import Situation, discontinues, judge, passes
+from emailflow_runtime.core.inputs import AttemptPlanned, MailBroken, MailWithheld, OutcomeKnown
+from emailflow_runtime.core.journey import Journey
+from emailflow_runtime.core.outcomes import Outcome, Unknown
+from emailflow_runtime.core.reactions.mailing import Delivery
+from emailflow_runtime.errors import EmailFlowError
+
+SECOND = 1_000_000_000
+START_WITHIN = 5
+"""Seconds from the intent: after that nobody starts handing over."""
+GIVE_UP_AFTER = 30
+"""Seconds from the start of a hand-over: after that its outcome is unknown."""
+PREPARING = 64
+"""Mails of one shard that are rendered and judged at the same time."""
+
+log = logging.getLogger(__name__)
+
+
+class Transports(Protocol):
+    """The ways out, by provider."""
+
+    def transport(self, provider: ProviderPlan) -> MailTransport:
+        """The transport of a provider as it is declared now."""
+
+    def signer(self, provider: ProviderPlan) -> Signer | None:
+        """Its DKIM signer, if it has one. Raises EmailFlowError when the key can't be read."""
+
+
+class Consents(Protocol):
+    """CONSENT, by the key of an address."""
+
+    def of(self, address: str) -> Consent:
+        """What this address has said."""
+
+
+class Sender:
+    """One for each shard. `runners` are the flows that run here, by id."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        desk: Desk,
+        composer: Composer,
+        transports: Transports,
+        consents: Consents,
+        clock: Clock,
+        runners: Mapping[str, FlowRunner],
+    ) -> None:
+        self._catalog = catalog
+        self._desk = desk
+        self._composer = composer
+        self._transports = transports
+        self._consents = consents
+        self._clock = clock
+        self._runners = runners
+        self._lanes: dict[str, Lane] = {}
+        self._preparing = asyncio.Semaphore(PREPARING)
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._intended: set[str] = set()
+        self._stopped = False
+
+    def dispatch(self, key: EnrolmentKey, command: SendMail) -> None:
+        """Take care of a mail. One that is under way already is left alone."""
+        if command.mail in self._under_way or self._stopped:
+            return
+        task = asyncio.create_task(self._deliver(key, command.mail))
+        self._under_way[command.mail] = task
+        task.add_done_callback(lambda _: self._under_way.pop(command.mail, None))
+
+    def stop(self) -> None:
+        """Begin nothing new. Mails without an intent stay requested, for whoever comes next."""
+        self._stopped = True
+        for mail, task in self._under_way.items():
+            if mail not in self._intended:
+                task.cancel()
+
+    async def drained(self) -> None:
+        """Return when no hand-over is under way."""
+        if self._under_way:
+            await asyncio.wait(self._under_way.values())
+
+    async def delivery_of(self, key: EnrolmentKey, mail: str) -> Delivery:
+        """What the provider declares that this mail was last given to."""
+        journey = await self._journey(key, mail)
+        provider = self._catalog.provider(journey.mail.provider) if journey and journey.mail else None
+        return Delivery(provider.retry, provider.on_unknown or "Hold") if provider else Delivery()
+
+    async def _deliver(self, key: EnrolmentKey, mail: str) -> None:
+        try:
+            draft = await self._draft(key, mail)
+            if draft is None:
+                return
+            await self._catalog.until_released(key[0])
+            composed = await self._compose(key, draft)
+            if composed is not None:
+                async with self._lane(draft.provider).slot(composed.outgoing.recipients[0]):
+                    await self._attempt(key, mail, composed)
+        except EmailFlowError as error:
+            await self._broken(key, mail, error.reason, str(error))
+        except Exception as error:
+            log.exception("mail failed", extra={"flow": key[0], "mail": mail})
+            await self._broken(key, mail, "InternalError", type(error).__name__)
+
+    async def _draft(self, key: EnrolmentKey, mail: str) -> Draft | None:
+        """The mail as it stands now; None when there is nothing to send any more."""
+        setting = await self._desk.setting(key)
+        journey = await self._journey(key, mail)
+        if setting is None or journey is None or journey.mail is None or journey.mail.settled:
+            return None
+        program = setting.program(journey.revision)
+        step = program.step(journey.mail.step)
+        if not isinstance(step, Send):
+            return None
+        policy = self._catalog.policy(setting.flow)
+        name = step.provider or (policy.provider if policy else "")
+        name = name or self._catalog.plans.runtime.default_provider
+        provider = self._catalog.provider(name)
+        if provider is None:
+            raise MailProblem("ProviderNotFound", f"there is no provider {name or 'for this mail'}")
+        return Draft(setting, journey, journey.mail, step, program, provider, policy)
+
+    async def _journey(self, key: EnrolmentKey, mail: str) -> Journey | None:
+        entry = await self._desk.entry(key)
+        found = (j for j in entry.enrolment.journeys.values() if j.mail is not None and j.mail.id == mail)
+        return next(found, None)
+
+    async def _compose(self, key: EnrolmentKey, draft: Draft) -> Composed | None:
+        async with self._preparing:
+            signer = self._transports.signer(draft.provider)
+            try:
+                return await self._composer.compose(draft, self._clock.now(), signer)
+            except EmailFlowError as error:
+                # A mail that would not go out anyway is explained by its gate, not by its template.
+                if not await self._withheld(key, draft, Consent()):
+                    raise
+                log.info("mail withheld", extra={"flow": key[0], "reason": error.reason})
+                return None
+
+    def _lane(self, provider: ProviderPlan) -> Lane:
+        lane = self._lanes.get(provider.name)
+        if lane is None or lane.rate != provider.rate:
+            lane = self._lanes[provider.name] = Lane(provider.rate)
+        return lane
+
+    async def _attempt(self, key: EnrolmentKey, mail: str, composed: Composed) -> None:
+        """Judge once more, write the intent, hand over, record the outcome."""
+        if (runner := self._runners.get(key[0])) is not None:
+            await runner.passed()
+        draft = await self._draft(key, mail)
+        if draft is None or await self._withheld(key, draft, self._consents.of(composed.address)):
+            return
+        self._intended.add(mail)
+        try:
+            attempt = await self._intend(key, draft, composed)
+            if attempt is None:
+                return
+            outcome = await self._hand_over(draft.provider, composed)
+            delivery = await self.delivery_of(key, mail)
+            known = OutcomeKnown(at=self._clock.now(), mail=mail, attempt=attempt, outcome=outcome)
+            await self._desk.decide(key, known, delivery)
+        finally:
+            self._intended.discard(mail)
+
+    async def _withheld(self, key: EnrolmentKey, draft: Draft, consent: Consent) -> bool:
+        """Whether a gate holds the mail back; then that is recorded."""
+        at = self._clock.now()
+        verdicts = judge(self._situation(draft, consent, at))
+        if passes(verdicts):
+            return False
+        withheld = MailWithheld(at=at, mail=draft.mail.id, gates=verdicts, discontinue=discontinues(verdicts))
+        await self._desk.decide(key, withheld)
+        return True
+
+    def _situation(self, draft: Draft, consent: Consent, at: int) -> Situation:
+        return Situation(
+            journey=draft.journey,
+            mail=draft.mail,
+            step=draft.step,
+            program=draft.program,
+            policy=draft.policy,
+            consent=consent,
+            values=draft.values(at),
+            zone=draft.setting.zone,
+            at=at,
+        )
+
+    async def _intend(self, key: EnrolmentKey, draft: Draft, composed: Composed) -> int | None:
+        """Write the intent and wait until it is on disk; the attempt's number, None when it may not be."""
+        at = self._clock.now()
+        start_by = at + START_WITHIN * SECOND
+        planned = AttemptPlanned(
+            at=at,
+            mail=draft.mail.id,
+            provider=draft.provider.name,
+            start_by=start_by,
+            settled_by=start_by + GIVE_UP_AFTER * SECOND,
+            gates=judge(self._situation(draft, self._consents.of(composed.address), at)),
+        )
+        if not await self._desk.decide(key, planned):
+            return None
+        await self._desk.committed()
+        journey = await self._journey(key, draft.mail.id)
+        return journey.mail.attempts if journey and journey.mail else None
+
+    async def _hand_over(self, provider: ProviderPlan, composed: Composed) -> Outcome:
+        now = asyncio.get_running_loop().time()
+        try:
+            return await self._transports.transport(provider).hand_over(
+                composed.outgoing, start_by=now + START_WITHIN, give_up_at=now + GIVE_UP_AFTER
+            )
+        except Exception:
+            # A transport never raises for what a provider does; if it does, nobody knows what happened.
+            log.exception("transport failed", extra={"provider": provider.name})
+            return Unknown("TransportFailed")
+
+    async def _broken(self, key: EnrolmentKey, mail: str, reason: str, message: str) -> None:
+        broken = MailBroken(at=self._clock.now(), mail=mail, reason=reason, message=message)
+        await self._desk.decide(key, broken)

@@ -1,0 +1,202 @@
+"""The owner of one shard: takes the epoch, takes up what was left, then runs the shard until it is lost.
+
+It composes the parts and watches over them; every rule is in one of them.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from emailflow_runtime.app.catalog import Catalog
+from emailflow_runtime.app.composing import Composer
+from emailflow_runtime.app.contacts import ContactReader, Contacts
+from emailflow_runtime.app.desk import Desk
+from emailflow_runtime.app.enrolments import Enrolments
+from emailflow_runtime.app.flow_runner import FlowRunner
+from emailflow_runtime.app.ports import Clock
+from emailflow_runtime.app.progress import Barrier, Reading
+from emailflow_runtime.app.recovery import Found, Recovery
+from emailflow_runtime.app.relay import Relay
+from emailflow_runtime.app.sender import GIVE_UP_AFTER, START_WITHIN, Consents, Sender, Transports
+from emailflow_runtime.app.stores import DeadLetters, EnrolmentKey, EventLog, Feeds, StateStore
+from emailflow_runtime.app.timers import Timers
+from emailflow_runtime.app.writer import Writer
+from emailflow_runtime.core.inputs import OutcomeKnown
+from emailflow_runtime.core.outcomes import Unknown
+from emailflow_runtime.errors import EmailFlowError, EpochLost
+
+RESTART_AFTER = 1.0
+"""Seconds before a part that failed is started again."""
+RESCAN_EVERY = 24 * 3600
+
+log = logging.getLogger(__name__)
+
+
+class Outside(msgspec.Struct, frozen=True):
+    """Everything of the outside that a shard needs."""
+
+    catalog: Catalog
+    log: EventLog
+    feeds: Feeds
+    dead_letters: DeadLetters
+    composer: Composer
+    transports: Transports
+    consents: Consents
+    clock: Clock
+    reconnected: Callable[[], Awaitable[None]]
+    """Returns after the next reconnect to NATS."""
+
+
+class Shard:
+    """One shard. `ready` is set once it decides."""
+
+    def __init__(self, index: int, store: StateStore, outside: Outside) -> None:
+        self.ready = asyncio.Event()
+        self._index = index
+        self._store = store
+        self._outside = outside
+        self._runners: dict[str, FlowRunner] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._writer = Writer(store)
+        self._relay = Relay(outside.log, self._writer.note_relayed)
+        self._reading = Reading()
+        self._contacts_feed = outside.feeds.contacts(index)
+        self._barrier = Barrier(outside.log, index, self._reading, self._contacts_feed)
+        contacts = Contacts(store, self._writer)
+        self._desk = Desk(
+            shard=index,
+            catalog=outside.catalog,
+            contacts=contacts,
+            enrolments=Enrolments(store),
+            writer=self._writer,
+            relay=self._relay,
+            dead_letters=outside.dead_letters,
+            dispatch=lambda key, command: self._sender.dispatch(key, command),
+        )
+        self._sender = Sender(
+            catalog=outside.catalog,
+            desk=self._desk,
+            composer=outside.composer,
+            transports=outside.transports,
+            consents=outside.consents,
+            clock=outside.clock,
+            runners=self._runners,
+        )
+        self._contact_reader = ContactReader(
+            self._contacts_feed, contacts, outside.catalog, self._writer, self._reading
+        )
+        self._timers = Timers(outside.feeds.timers(index), self._desk, outside.catalog, self._runners)
+        self._recovery = Recovery(store, self._desk, outside.clock)
+
+    async def run(self) -> None:
+        """Own the shard until cancelled. Raises EpochLost when somebody else owns it."""
+        await self._store.claim()
+        relayed = await self._store.relay_position()
+        self._writer.note_relayed(relayed)
+        found = await self._recovery.scan(relayed)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._writer.run())
+                group.create_task(self._relay.run())
+                await self._recovery.relay_again(found.unrelayed)
+                group.create_task(self._keep("contacts", self._contact_reader.run))
+                group.create_task(self._keep("timers", self._timers.run))
+                group.create_task(self._serve_flows())
+                group.create_task(self._take_up(found))
+                group.create_task(self._rescan())
+                self.ready.set()
+        finally:
+            self.ready.clear()
+            self._stop_deciding()
+
+    async def stop(self) -> None:
+        """Finish what has been begun: hand-overs, commits, publications. Nothing new is taken."""
+        self._stop_deciding()
+        await self._sender.drained()
+        await self._desk.committed()
+        await self._relay.drained()
+        await self._desk.committed()
+
+    def _stop_deciding(self) -> None:
+        for runner in self._running.values():
+            runner.cancel()
+        self._sender.stop()
+
+    # --- flows --------------------------------------------------------------------------------------
+
+    async def _serve_flows(self) -> None:
+        """Run every flow that there is, and no other."""
+        while True:
+            wanted = set(self._outside.catalog.flows())
+            for flow in wanted - self._running.keys():
+                self._start(flow)
+            for flow in self._running.keys() - wanted:
+                self._running.pop(flow).cancel()
+                await self._runners.pop(flow).feed.close()
+            await self._outside.catalog.flows_differ(wanted)
+
+    def _start(self, flow: str) -> None:
+        runner = FlowRunner(
+            flow,
+            self._outside.feeds.flow(flow, self._index),
+            desk=self._desk,
+            catalog=self._outside.catalog,
+            reading=self._reading,
+            barrier=self._barrier,
+        )
+        self._runners[flow] = runner
+        self._running[flow] = asyncio.create_task(self._keep(flow, runner.run))
+
+    async def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Keep a part running: one that fails is its own problem, and is started again."""
+        while True:
+            try:
+                await run()
+            except EpochLost:
+                raise
+            except EmailFlowError as error:
+                log.warning("%s stopped: %s", name, error)
+            except Exception:
+                log.exception("%s failed", name)
+            await asyncio.sleep(RESTART_AFTER)
+
+    # --- take-over ----------------------------------------------------------------------------------
+
+    async def _take_up(self, found: Found) -> None:
+        """Send what was asked for, wake what slept too long, give up on what nobody will know."""
+        for key, command in await self._recovery.unsent(found.requested):
+            self._sender.dispatch(key, command)
+        for fired in await self._recovery.overdue(found.overdue):
+            await self._timers.wake_at_barrier(fired)
+        if not found.attempted:
+            return
+        # The owner before may have started handing over as late as its intents allow.
+        abandoned = await self._recovery.unsent(found.attempted)
+        await asyncio.sleep(START_WITHIN + GIVE_UP_AFTER)
+        for key, command in abandoned:
+            await self._abandon(key, command.mail)
+
+    async def _abandon(self, key: EnrolmentKey, mail: str) -> None:
+        journeys = (await self._desk.entry(key)).enrolment.journeys.values()
+        attempts = [j.mail.attempts for j in journeys if j.mail is not None and j.mail.id == mail]
+        for attempt in attempts:
+            outcome = Unknown("OwnerLost", "the runtime ended between the intent and the outcome")
+            known = OutcomeKnown(at=self._outside.clock.now(), mail=mail, attempt=attempt, outcome=outcome)
+            await self._desk.decide(key, known, await self._sender.delivery_of(key, mail))
+
+    async def _rescan(self) -> None:
+        """Look for lost wake-ups after each reconnect, and daily."""
+        while True:
+            try:
+                async with asyncio.timeout(RESCAN_EVERY):
+                    await self._outside.reconnected()
+            except TimeoutError:
+                log.info("daily rescan")
+            try:
+                found = await self._recovery.scan(self._writer.relayed)
+                for fired in await self._recovery.overdue(found.overdue):
+                    await self._timers.wake_at_barrier(fired)
+            except EmailFlowError as error:
+                log.warning("rescan stopped: %s", error)

@@ -1,0 +1,88 @@
+"""The gates before every attempt: each says Pass or why not, and all of it is recorded.
+
+The first gate that doesn't pass decides. Pure; what they look at is handed in.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+from emailflow_api.durations import add
+
+from emailflow_api.expressions import Bindings
+from emailflow_api.plans import PolicyPlan, Send
+from emailflow_runtime.core.consent import Consent, allows
+from emailflow_runtime.core.facts import Gate
+from emailflow_runtime.core.journey import Journey, Mail
+from emailflow_runtime.core.program import CompiledProgram, holds
+
+DISCONTINUED = "Discontinued"
+
+
+class Situation(msgspec.Struct, frozen=True):
+    """What the gates look at, at one moment (`at`, nanoseconds since 1970 UTC)."""
+
+    journey: Journey
+    mail: Mail
+    step: Send
+    program: CompiledProgram
+    policy: PolicyPlan | None
+    consent: Consent
+    values: Bindings
+    zone: str
+    at: int
+
+
+def judge(situation: Situation) -> tuple[Gate, ...]:
+    """The verdicts in order, up to the first that isn't Pass."""
+    verdicts: list[Gate] = []
+    for gate in _GATES:
+        verdict = gate(situation)
+        verdicts.append(verdict)
+        if verdict.verdict != "Pass":
+            break
+    return tuple(verdicts)
+
+
+def passes(verdicts: tuple[Gate, ...]) -> bool:
+    """Whether the mail may go out."""
+    return all(gate.verdict == "Pass" for gate in verdicts)
+
+
+def discontinues(verdicts: tuple[Gate, ...]) -> bool:
+    """Whether the journey ends with it."""
+    return any(gate.verdict == "End" for gate in verdicts)
+
+
+def _gate(name: str, passed: bool, reason: str, otherwise: str = "Skip") -> Gate:
+    return Gate(name, "Pass") if passed else Gate(name, otherwise, reason)
+
+
+def _exit(situation: Situation) -> Gate:
+    return _gate("exit", situation.journey.running, "JourneyExited")
+
+
+def _continue_if(situation: Situation) -> Gate:
+    condition = situation.program.continue_if
+    # One that can't be evaluated, say for a trait that nobody has set yet, is not false.
+    goes_on = condition is None or holds(condition, situation.values, otherwise=True)
+    return _gate("continueIf", goes_on, DISCONTINUED, "End")
+
+
+def _skip_if(situation: Situation) -> Gate:
+    text = situation.step.skip_if
+    skips = bool(text) and holds(situation.program.conditions[text], situation.values)
+    return _gate("skipIf", not skips, "SkipIf")
+
+
+def _lateness(situation: Situation) -> Gate:
+    latest = situation.step.max_lateness
+    in_time = not latest or situation.at <= add(situation.mail.due, latest, situation.zone)
+    return _gate("maxLateness", in_time, "TooLate")
+
+
+def _consent(situation: Situation) -> Gate:
+    reason = allows(situation.policy, situation.consent)
+    return _gate("consent", not reason, reason)
+
+
+_GATES: tuple[Callable[[Situation], Gate], ...] = (_exit, _continue_if, _skip_if, _lateness, _consent)
