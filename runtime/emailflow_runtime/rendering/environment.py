@@ -131,4 +131,5 @@ class Source:
         try:
             return self._template.render(context)
         except Exception as error:
-            raise explained(error, field=self._field, tree=self._parsed()) from error
+            tree = self._parsed() if isinstance(error, jinja2.UndefinedError) else None
+            raise explained(error, field=self._field, tree=tree) from error

@@ -48,11 +48,15 @@ class _Places(HTMLParser):
         self._source = source
         self._open: list[str] = []
         self._css: list[str] = []
+        self._keywords = {keyword(tag) for tag in source.tags}
+        self._enclosing: list[list[str]] = []
         self.seen: set[int] = set()
         self.comments: set[int] = set()
         self.raw: set[int] = set()
         self.feed(source.text)
         self.close()
+        if self._enclosing:
+            raise _Unprotectable
 
     @property
     def styled_by_position(self) -> bool:
@@ -92,6 +96,8 @@ class _Places(HTMLParser):
         if parent in _CSS:
             self._css.append(data)
         found = self._found(data)
+        for index in found:
+            self._check_enclosure(keyword(self._source.tags[index]))
         if not found or parent in _TEXT_ONLY:
             return
         if parent in _CSS:
@@ -100,6 +106,16 @@ class _Places(HTMLParser):
             self._check_structure(parent, found)
             self.raw.update(found)
         self.comments.update(found)
+
+    def _check_enclosure(self, word: str) -> None:
+        """A statement must enclose whole elements, or an HTML parser would close them elsewhere."""
+        if f"end{word}" in self._keywords:
+            self._enclosing.append(self._open.copy())
+        elif word in ("else", "elif") or word.startswith("end"):
+            if not self._enclosing or self._enclosing[-1] != self._open:
+                raise _Unprotectable
+            if word.startswith("end"):
+                self._enclosing.pop()
 
     def _check_structure(self, parent: str, found: list[int]) -> None:
         if parent not in _REPEATABLE_CHILDREN or any(map(self._source.is_output, found)):

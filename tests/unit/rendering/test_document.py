@@ -125,6 +125,12 @@ SAME = {
     "comments": "<!-- {{ c }} --><!--[if mso]><a href='{{ u }}'>x</a><![endif]--><p>y</p>",
     "trimmed space": "<p>\n{%- for i in l -%} {{ i }} {%- endfor -%}\n</p>",
     "markup from data": "<table>{{ '<tr><td>x</td></tr>' | safe }}</table>",
+    "a link on a condition": "{% if c %}<a href='{{ u }}'>{% endif %}x{% if c %}</a>{% endif %}",
+    "elements on a condition": "{% if not c %}<div>{% else %}<p>{% endif %}x"
+    "{% if not c %}</div>{% else %}</p>{% endif %}",
+    "items left open": "<ul>{% for i in l %}<li>{{ i }}{% endfor %}</ul>",
+    "rows left open": "<table>{% for i in l %}<tr><td>{{ i }}{% endfor %}</table>",
+    "blocks set aside": "{% set k %}<b>{{ c }}</b>{% endset %}{% set m = 1 %}<p>{{ k }}{{ m }}</p>",
     "raw text": "<p>{% raw %}{{ c }}{% endraw %}</p>",
 }
 

@@ -17,7 +17,7 @@ from emailflow_runtime.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
-TICK = 0.025
+TICK = 0.01
 """Seconds between two looks at the workers."""
 
 _STALL_TICKS = 2
