@@ -76,17 +76,13 @@ class CompiledTemplate:
             subject = _header(self._subject.render(names))
             body, derived = self._body(names)
             text = tidy(derived) if self._text is None else self._text.render(names).strip("\n")
+            _check("body", body, MAX_HTML)
+            _check("text", text, MAX_TEXT)
         except RenderError as error:
             raise self._named(error) from error
-        self._check_size(body, text)
         return Rendered(
             subject=subject, html=body, text=text if text.strip() else subject, locale=self._chosen.locale
         )
-
-    def _check_size(self, body: str, text: str) -> None:
-        for field, value, limit in (("body", body, MAX_HTML), ("text", text, MAX_TEXT)):
-            if len(value) > limit:
-                raise self._named(TemplateTooLarge(f"{field}: expected at most {limit:,} characters"))
 
     def _named(self, error: RenderError) -> RenderError:
         return type(error)(f"template {self._name}: {error}")
@@ -159,8 +155,7 @@ def _jinja_first(markup: _Markup, preheader: str) -> _Body:
 
     def body(context: dict[str, Any]) -> tuple[str, str]:
         rendered = source.render(context)
-        if len(rendered) > MAX_HTML:
-            raise TemplateTooLarge(f"body: expected at most {MAX_HTML:,} characters")
+        _check("body", rendered, MAX_HTML)
         document = markup.to_html(rendered)
         text = to_text(document)
         return (with_preheader(document, hidden.render(context)) if preheader else document), text
@@ -172,9 +167,17 @@ def _header(value: str) -> str:
     value = value.strip().replace("\t", " ")
     if _CONTROL.search(value):
         raise InvalidHeader("subject: expected one line, a value has a line break or a control character")
-    if len(value) > MAX_SUBJECT:
-        raise TemplateTooLarge(f"subject: expected at most {MAX_SUBJECT} characters")
+    _check("subject", value, MAX_SUBJECT)
     return value
+
+
+def _check(field: str, value: str, limit: int) -> None:
+    if len(value) > limit:
+        raise TemplateTooLarge(f"{field}: expected at most {limit:,} characters")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise RenderError(f"{field}: expected Unicode text, not half of a surrogate pair") from None
 
 
 def render(template: TemplatePlan, locale: str, context: dict[str, Any]) -> Rendered:

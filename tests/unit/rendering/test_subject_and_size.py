@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emailflow_api.plans import TemplatePlan
+from emailflow_runtime.errors import RenderError
 from emailflow_runtime.rendering.compiled import render as render_once
 from emailflow_runtime.rendering.errors import InvalidHeader, TemplateTooLarge
 from emailflow_runtime.rendering.rendered import MAX_HTML, MAX_SUBJECT, MAX_TEXT
@@ -58,6 +59,13 @@ def test_a_subject_must_fit_a_line(render):
 def test_a_body_has_a_limit(render, first):
     with pytest.raises(TemplateTooLarge, match=f"body: expected at most {MAX_HTML:,} characters"):
         render(first + "{{ 'a' * n }}", context={"n": MAX_HTML})
+
+
+@pytest.mark.parametrize("field", ["body", "subject", "text"])
+@pytest.mark.parametrize("first", ["", "{% raw %}{% endraw %}"], ids=["compiled once", "Jinja2 first"])
+def test_half_of_a_surrogate_pair_is_refused(render, field, first):
+    with pytest.raises(RenderError, match=f"{field}: expected Unicode text"):
+        render(**{"body": "<p>-</p>", field: first + "<p>{{ '\\ud800' }}</p>"})
 
 
 def test_a_text_has_a_limit(render):
