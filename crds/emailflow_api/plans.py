@@ -197,6 +197,8 @@ class FlowPlan(_Plan, frozen=True):
     name: str
     revision: str
     generation: int = 0
+    earlier: tuple[str, ...] = ()
+    """Revisions that journeys may still be on, the newest first: their exits are still listened to."""
     reentry: str = "AfterExit"
     """Once | AfterExit | Restart | Concurrent."""
     start_from: str = "New"

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 
 from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.progress import Reading
-from emailflow_runtime.app.stores import Delivered, DeliveredEvent, Feed, PutContact, StateStore
+from emailflow_runtime.app.stores import Consents, Delivered, DeliveredEvent, Feed, PutContact, StateStore
 from emailflow_runtime.app.writer import Writer
+from emailflow_runtime.core.consent import read_consent
 from emailflow_runtime.core.contact import Contact
 from emailflow_runtime.core.publication import PREFIX
 
@@ -69,17 +70,26 @@ class ContactReader:
     """Reads every event of the shard. `reading` tells how far."""
 
     def __init__(
-        self, feed: Feed, contacts: Contacts, catalog: Catalog, writer: Writer, reading: Reading
+        self,
+        feed: Feed,
+        contacts: Contacts,
+        *,
+        catalog: Catalog,
+        writer: Writer,
+        reading: Reading,
+        consents: Consents,
     ) -> None:
         self._feed = feed
         self._contacts = contacts
         self._catalog = catalog
         self._writer = writer
         self._reading = reading
+        self._consents = consents
         self._acknowledging: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Read until cancelled."""
+        await self._feed.take_over()
         while True:
             batch = await self._feed.next_batch()
             events = [each for each in batch if isinstance(each, DeliveredEvent)]
@@ -87,6 +97,9 @@ class ContactReader:
             await self._contacts.load([each.contact for each in about])
             for each in about:
                 await self._apply(each)
+            for each in events:
+                if (said := read_consent(each.event)) is not None:
+                    await self._consents.put(said.address, said.topic, subscribed=said.subscribed)
             self._reading.note([(each.event.type, each.sequence) for each in events])
             task = asyncio.create_task(self._acknowledge(self._writer.barrier(), batch))
             self._acknowledging.add(task)

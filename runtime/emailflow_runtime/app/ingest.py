@@ -19,6 +19,9 @@ from emailflow_runtime.core.identity import shard_of
 from emailflow_runtime.core.publication import PREFIX
 from emailflow_runtime.errors import EmailFlowError, InvalidEvent, Overloaded, Unavailable
 
+FULL = 0.9
+"""Share of the log's bound from which doors take nothing more: the rest is the relay's."""
+LOOK_EVERY = 1.0
 MAX_WAITING = 20_000
 MAX_BATCH = 500
 DOOR = "_door"
@@ -49,6 +52,7 @@ class LogIngest:
         self._contracts = Contracts()
         self._waiting: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
+        self._full = False
 
     async def accept(self, event: CloudEvent) -> None:
         """See Ingest."""
@@ -56,6 +60,8 @@ class LogIngest:
             raise ReservedType(f"type: {PREFIX}* is what EmailFlow itself says, expected a type of your own")
         if not await self._fulfils_contract(event):
             return
+        if self._full:
+            raise Unavailable("the log is full", retry_after=30)
         if len(self._waiting) >= MAX_WAITING:
             raise Overloaded("too many events are waiting to be stored")
         identifiers = self._catalog.mapping(event.type).identify(event)
@@ -81,6 +87,19 @@ class LogIngest:
 
     async def run(self) -> None:
         """Store what is waiting, in groups, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._store_groups())
+            group.create_task(self._watch_space())
+
+    async def _watch_space(self) -> None:
+        while True:
+            try:
+                self._full = await self._log.fill() >= FULL
+            except Unavailable as away:
+                log.info("the log can't be asked how full it is: %s", away)
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _store_groups(self) -> None:
         while True:
             await self._wake.wait()
             group = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]

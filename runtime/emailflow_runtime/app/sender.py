@@ -16,7 +16,7 @@ from emailflow_runtime.app.desk import Desk
 from emailflow_runtime.app.flow_runner import FlowRunner
 from emailflow_runtime.app.lanes import Lane
 from emailflow_runtime.app.ports import Clock, MailTransport
-from emailflow_runtime.app.stores import EnrolmentKey
+from emailflow_runtime.app.stores import Consents, EnrolmentKey
 from emailflow_runtime.core.commands import SendMail
 from emailflow_runtime.core.consent import Consent
 from emailflow_runtime.core.gates import Situation, discontinues, judge, passes
@@ -45,13 +45,6 @@ class Transports(Protocol):
 
     def signer(self, provider: ProviderPlan) -> Signer | None:
         """Its DKIM signer, if it has one. Raises EmailFlowError when the key can't be read."""
-
-
-class Consents(Protocol):
-    """CONSENT, by the key of an address."""
-
-    def of(self, address: str) -> Consent:
-        """What this address has said."""
 
 
 class Sender:

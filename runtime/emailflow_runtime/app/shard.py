@@ -19,10 +19,11 @@ from emailflow_runtime.app.ports import Clock
 from emailflow_runtime.app.progress import Barrier, Reading
 from emailflow_runtime.app.recovery import Found, Recovery
 from emailflow_runtime.app.relay import Relay
-from emailflow_runtime.app.sender import GIVE_UP_AFTER, START_WITHIN, Consents, Sender, Transports
-from emailflow_runtime.app.stores import DeadLetters, EnrolmentKey, EventLog, Feeds, StateStore
+from emailflow_runtime.app.sender import GIVE_UP_AFTER, START_WITHIN, Sender, Transports
+from emailflow_runtime.app.stores import Consents, DeadLetters, EnrolmentKey, EventLog, Feeds, StateStore
 from emailflow_runtime.app.timers import Timers
 from emailflow_runtime.app.writer import Writer
+from emailflow_runtime.core.commands import SendMail
 from emailflow_runtime.core.inputs import OutcomeKnown
 from emailflow_runtime.core.outcomes import Unknown
 from emailflow_runtime.errors import EmailFlowError, EpochLost
@@ -73,7 +74,7 @@ class Shard:
             writer=self._writer,
             relay=self._relay,
             dead_letters=outside.dead_letters,
-            dispatch=lambda key, command: self._sender.dispatch(key, command),
+            dispatch=self._dispatch,
         )
         self._sender = Sender(
             catalog=outside.catalog,
@@ -85,7 +86,12 @@ class Shard:
             runners=self._runners,
         )
         self._contact_reader = ContactReader(
-            self._contacts_feed, contacts, outside.catalog, self._writer, self._reading
+            self._contacts_feed,
+            contacts,
+            catalog=outside.catalog,
+            writer=self._writer,
+            reading=self._reading,
+            consents=outside.consents,
         )
         self._timers = Timers(outside.feeds.timers(index), self._desk, outside.catalog, self._runners)
         self._recovery = Recovery(store, self._desk, outside.clock)
@@ -118,6 +124,9 @@ class Shard:
         await self._desk.committed()
         await self._relay.drained()
         await self._desk.committed()
+
+    def _dispatch(self, key: EnrolmentKey, command: SendMail) -> None:
+        self._sender.dispatch(key, command)
 
     def _stop_deciding(self) -> None:
         for runner in self._running.values():

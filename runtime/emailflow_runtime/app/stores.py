@@ -12,6 +12,7 @@ import msgspec
 from emailflow_api.jetstream.naming import TimerAddress
 from emailflow_api.plans import Plans
 from emailflow_runtime.core.cloudevents.event import CloudEvent
+from emailflow_runtime.core.consent import Consent
 from emailflow_runtime.core.contact import Contact
 from emailflow_runtime.core.journey import Enrolment, Journey, Record
 
@@ -34,7 +35,10 @@ class EventLog(Protocol):
         then some may be there, and appending them again is right (repeats change nothing)."""
 
     async def last_sequence(self, shard: int) -> int:
-        """The sequence of a shard's last event, 0 when there is none."""
+        """The sequence of a shard's last event, 0 when there is none. Raises Unavailable."""
+
+    async def fill(self) -> float:
+        """The share of its bound that the log occupies, 0 to 1. Raises Unavailable."""
 
 
 # --- state -----------------------------------------------------------------------------------------
@@ -231,6 +235,16 @@ class Aliases(Protocol):
 
     async def claim(self, wanted: Mapping[str, str]) -> Mapping[str, str]:
         """Let each identifier lead to its key unless it leads somewhere already; where they lead now."""
+
+
+class Consents(Protocol):
+    """CONSENT, by the key of an address (`identity.contact_key`)."""
+
+    def of(self, address: str) -> Consent:
+        """What this address has said, as far as is known here."""
+
+    async def put(self, address: str, topic: str, *, subscribed: bool) -> None:
+        """Return when it is on disk and `of` knows it. Raises Unavailable."""
 
 
 def finished_expiry(journey: Journey, *, once: bool, dedupe: int) -> int:

@@ -38,6 +38,12 @@ class BucketTail:
         await self._connection.client.subscribe(f"{self._prefix}>", cb=wake)
         await self._refresh()
 
+    def under(self, prefix: str) -> list[tuple[str, bytes]]:
+        """Keys that start with the prefix, without it, and their values."""
+        return [
+            (key.removeprefix(prefix), value) for key, value in self.values.items() if key.startswith(prefix)
+        ]
+
     async def changed(self) -> None:
         """Return when something has changed, with `values` current."""
         while True:

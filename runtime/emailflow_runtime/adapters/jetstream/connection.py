@@ -73,13 +73,13 @@ class Connection:
 
     def __init__(self) -> None:
         self.client = Client()
-        self.reconnects = 0
+        self.failures = 0
+        """How many requests have had no answer."""
         self._reconnected = asyncio.Condition()
 
     async def note_reconnect(self) -> None:
         """The client library is connected again."""
         async with self._reconnected:
-            self.reconnects += 1
             self._reconnected.notify_all()
 
     async def reconnected(self) -> None:
@@ -100,6 +100,7 @@ class Connection:
         try:
             return await self.client.request(subject, data, timeout=TIMEOUT, headers=headers)
         except (NatsError, OSError, TimeoutError) as error:
+            self.failures += 1
             raise Unavailable(f"no answer from NATS: {type(error).__name__}") from error
 
     async def api(self, subject: str, body: dict[str, Any] | None = None) -> dict[str, Any]:

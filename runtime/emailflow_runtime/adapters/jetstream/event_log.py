@@ -35,6 +35,15 @@ class JetStreamEventLog:
             headers[CONTACT_HEADER] = entry.contact
         return Message(self._names.event_subject(entry.shard, entry.event.type), data, headers)
 
+    async def fill(self) -> float:
+        """See EventLog."""
+        try:
+            info = await self._connection.api(f"STREAM.INFO.{self._names.events}")
+        except JetStreamError as refused:
+            raise Unavailable(f"EVENTS is not there: {refused}") from refused
+        bound = info["config"].get("max_bytes", -1)
+        return float(info["state"]["bytes"] / bound) if bound > 0 else 0.0
+
     async def last_sequence(self, shard: int) -> int:
         """See EventLog."""
         body = {"last_by_subj": self._names.shard_events(shard)}

@@ -98,6 +98,12 @@ class PlanBucket:
                 yield plans
             await tail.changed()
 
+    async def read(self) -> p.Plans | None:
+        """What the bucket says now. Raises Unavailable."""
+        tail = BucketTail(self._connection, self._bucket)
+        await tail.start()
+        return from_entries(tail.values)
+
     async def write(self, plans: p.Plans) -> None:
         """Make the bucket say this: new content first, then pointers, then what nobody points to goes.
 

@@ -4,7 +4,7 @@ In a cluster the operator does this; `emailflow dev` has no operator and calls i
 exists keeps its position.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from emailflow_api.jetstream.naming import Names
@@ -16,7 +16,7 @@ from emailflow_api.jetstream.topology import (
     streams,
     timers_consumer,
 )
-from emailflow_api.plans import Plans, Program, RuntimePlan
+from emailflow_api.plans import Plans, RuntimePlan
 from emailflow_runtime.adapters.jetstream.connection import Connection, JetStreamError
 
 NOT_FOUND = {10014, 10059}
@@ -37,14 +37,11 @@ async def provision_streams(connection: Connection, runtime: RuntimePlan, *, eve
         await _ensure_consumer(connection, names.state(shard), timers_consumer(names, shard))
 
 
-async def provision_flows(connection: Connection, plans: Plans, kept: Mapping[str, Program]) -> None:
-    """Create or update the consumers of all flows; `kept` are older programs that journeys are still on.
-
-    Raises JetStreamError, Unavailable.
-    """
+async def provision_flows(connection: Connection, plans: Plans) -> None:
+    """Create or update the consumers of all flows. Raises JetStreamError, Unavailable."""
     names = Names(plans.runtime.namespace, plans.runtime.name)
     for flow in plans.flows.values():
-        programs = [plans.programs[flow.revision], *kept.values()]
+        programs = [plans.programs[revision] for revision in (flow.revision, *flow.earlier)]
         for shard in range(plans.runtime.shards):
             config = flow_consumer(names, shard, flow, programs)
             await _ensure_consumer(connection, names.events, config)

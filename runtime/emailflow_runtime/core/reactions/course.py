@@ -17,7 +17,15 @@ from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.core.commands import ArmTimer, Command, DisarmTimer, RecordFact, SendMail
 from emailflow_runtime.core.contact import Contact, event_view
 from emailflow_runtime.core.evolve import evolve
-from emailflow_runtime.core.facts import Advanced, Completed, Entered, Exited, Fact, MailRequested, MailSkipped
+from emailflow_runtime.core.facts import (
+    Advanced,
+    Completed,
+    Entered,
+    Exited,
+    Fact,
+    MailRequested,
+    MailSkipped,
+)
 from emailflow_runtime.core.identity import mail_id
 from emailflow_runtime.core.journey import Enrolment, Journey
 from emailflow_runtime.core.program import CompiledProgram, holds

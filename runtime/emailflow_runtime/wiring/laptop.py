@@ -1,0 +1,208 @@
+"""`emailflow dev`: the whole data plane in one process group, with a nats-server and a mail catcher.
+
+It composes the runtime that a pod runs; only what stands around it differs (DESIGN section 6). State lives
+in a folder and survives a restart.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from watchfiles import awatch
+
+from emailflow_api.errors import Finding, Severity
+from emailflow_api.jetstream.naming import Names
+from emailflow_api.plans import Plans
+from emailflow_runtime.adapters.held_files import HeldInMemory
+from emailflow_runtime.adapters.http_door import HttpDoor, Limits
+from emailflow_runtime.adapters.http_server import HttpServer
+from emailflow_runtime.adapters.jetstream.connection import Connection, Credentials, connect
+from emailflow_runtime.adapters.jetstream.consent_bucket import ConsentBucket
+from emailflow_runtime.adapters.jetstream.plan_bucket import PlanBucket
+from emailflow_runtime.adapters.jetstream.provision import provision_flows, provision_streams
+from emailflow_runtime.adapters.mail_catcher import MailCatcher
+from emailflow_runtime.adapters.nats_server import NatsServer
+from emailflow_runtime.adapters.system_clock import SystemClock
+from emailflow_runtime.core.links import Keyring, parse_keyring
+from emailflow_runtime.errors import EmailFlowError
+from emailflow_runtime.web.health import health_routes
+from emailflow_runtime.web.inbox_app import inbox_app
+from emailflow_runtime.wiring.carried_plans import carry_over
+from emailflow_runtime.wiring.folder import compile_folder
+from emailflow_runtime.wiring.nats_watch import watch_nats_server
+from emailflow_runtime.wiring.runtime import Runtime, Surroundings
+
+LARGEST_LOG = 8 << 30
+STOP_WITHIN = 2.0
+
+log = logging.getLogger(__name__)
+
+
+class LaptopOptions(msgspec.Struct, frozen=True):
+    """What the command line says. Ports: 0 picks a free one."""
+
+    path: Path
+    state: Path
+    http_port: int = 8080
+    smtp_port: int = 1025
+    nats_port: int = 4222
+    ports_file: Path | None = None
+
+
+class Ports(msgspec.Struct, frozen=True):
+    """Where it listens, all on loopback."""
+
+    http: int
+    smtp: int
+    nats: int
+
+
+class Laptop:
+    """One `emailflow dev`. `report` gets the findings of every reading of the folder."""
+
+    def __init__(self, options: LaptopOptions, report: Callable[[list[Finding]], None]) -> None:
+        self._options = options
+        self._report = report
+        self._held = HeldInMemory()
+        self._plans: Plans | None = None
+        self._public_url = ""
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Ports]:
+        """Everything up and ready inside. Raises EmailFlowError, or ExceptionGroup when a part is lost."""
+        options = self._options
+        options.state.mkdir(parents=True, exist_ok=True)
+        async with AsyncExitStack() as stack:
+            nats_server = NatsServer(options.state / "nats", options.nats_port)
+            await nats_server.start()
+            stack.push_async_callback(nats_server.stop)
+            connection = await connect(Credentials(nats_server.url), "emailflow dev")
+            stack.push_async_callback(connection.close)
+            catcher = MailCatcher(options.state / "mail", clock=SystemClock())
+            smtp_port = await catcher.start(port=options.smtp_port)
+            stack.push_async_callback(catcher.close)
+            # The server is first, since links in mails name its port.
+            switch = _Switch()
+            server = HttpServer(switch)
+            http_port = await server.start("127.0.0.1", options.http_port)
+            stack.push_async_callback(server.close)
+            self._public_url = f"http://127.0.0.1:{http_port}"
+            async with asyncio.TaskGroup() as group:
+                runtime = await self._start_runtime(group, connection, smtp_port)
+                tasks = [
+                    group.create_task(self._watch(connection)),
+                    group.create_task(
+                        watch_nats_server(nats_server, connection, self._probe(), options.state)
+                    ),
+                ]
+                switch.app = self._app(runtime, catcher)
+                await runtime.until_ready()
+                ports = Ports(http=http_port, smtp=smtp_port, nats=nats_server.port)
+                self._write_ports(ports)
+                try:
+                    yield ports
+                finally:
+                    await runtime.stop(STOP_WITHIN)
+                    await catcher.close()
+                    for task in (*tasks, *self._runtime_tasks):
+                        task.cancel()
+
+    def _probe(self) -> str:
+        """A subject that nothing reads: where to try whether the server still writes."""
+        runtime = self._plans.runtime if self._plans else None
+        names = Names(runtime.namespace, runtime.name) if runtime else Names("default", "default")
+        return f"$KV.{names.bucket('REPORTS')}.probe"
+
+    async def _start_runtime(
+        self, group: asyncio.TaskGroup, connection: Connection, smtp_port: int
+    ) -> Runtime:
+        plans = self._read()
+        free = shutil.disk_usage(self._options.state).free
+        await provision_streams(connection, plans.runtime, events_bytes=min(LARGEST_LOG, free // 2))
+        await self._apply(connection, plans)
+        names = Names(plans.runtime.namespace, plans.runtime.name)
+        consents = ConsentBucket(connection, names.bucket("CONSENT"))
+        surroundings = Surroundings(self._held, self._keyring(), consents, smtp_port)
+        runtime = Runtime(connection, plans, surroundings)
+        self._runtime_tasks = [
+            group.create_task(consents.follow()),
+            group.create_task(runtime.run()),
+        ]
+        return runtime
+
+    def _app(self, runtime: Runtime, catcher: MailCatcher) -> Any:
+        pages = Starlette(routes=[*health_routes(lambda: runtime.ready), Mount("/", inbox_app(catcher))])
+        limits = Limits(max_body_bytes=runtime.catalog.plans.runtime.max_body_bytes)
+        return HttpDoor(runtime.ingest, limits=limits, fallback=pages)
+
+    def _keyring(self) -> Keyring:
+        """Signs links; made once for a state folder."""
+        file = self._options.state / "keyring"
+        if not file.exists():
+            file.touch(mode=0o600)
+            file.write_text(f"dev: {secrets.token_hex(32)}\n")
+        return parse_keyring(file.read_text())
+
+    def _write_ports(self, ports: Ports) -> None:
+        if self._options.ports_file is not None:
+            # Written aside and moved, so that nobody reads half of it.
+            aside = self._options.ports_file.with_name(f".{self._options.ports_file.name}.{os.getpid()}")
+            aside.write_text(json.dumps(msgspec.to_builtins(ports)) + "\n")
+            aside.replace(self._options.ports_file)
+
+    # --- manifests ----------------------------------------------------------------------------------
+
+    def _read(self) -> Plans:
+        """What the folder declares now, completed by what stays in force."""
+        compilation, findings = compile_folder(self._options.path)
+        self._report(findings)
+        self._held.replace(secrets=compilation.secrets, config_maps=compilation.config_maps)
+        broken = {each.subject for each in findings if each.severity is Severity.ERROR}
+        plans = carry_over(self._plans, compilation.plans, broken)
+        if not plans.runtime.public_url:
+            plans = replace(plans, runtime=replace(plans.runtime, public_url=self._public_url))
+        return plans
+
+    async def _apply(self, connection: Connection, plans: Plans) -> None:
+        """Make JetStream equal to the plans: consumers first, so that a plan never waits for its own."""
+        bucket = PlanBucket(connection, Names(plans.runtime.namespace, plans.runtime.name).bucket("PLANS"))
+        if self._plans is None:
+            before = await bucket.read()
+            plans = carry_over(before, plans, ()) if before is not None else plans
+        await provision_flows(connection, plans)
+        await bucket.write(plans)
+        self._plans = plans
+
+    async def _watch(self, connection: Connection) -> None:
+        """Apply every change of the folder, until cancelled."""
+        async for _ in awatch(self._options.path, debounce=100, step=50):
+            try:
+                await self._apply(connection, self._read())
+            except EmailFlowError as error:
+                log.warning("the change is not applied yet: %s", error)
+
+
+class _Switch:
+    """Answers 503 until the application is there."""
+
+    def __init__(self) -> None:
+        self.app: Any = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if self.app is not None:
+            await self.app(scope, receive, send)
+            return
+        headers = [(b"retry-after", b"1"), (b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 503, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,100 @@
+"""A runtime: catalog, ingest and shards over one connection. What a pod runs, and `emailflow dev` too."""
+
+import asyncio
+import contextlib
+from typing import Protocol
+
+import msgspec
+
+from emailflow_api.jetstream.naming import Names
+from emailflow_api.plans import Plans
+from emailflow_runtime.adapters.jetstream.alias_bucket import AliasBucket
+from emailflow_runtime.adapters.jetstream.connection import Connection
+from emailflow_runtime.adapters.jetstream.dead_letter_stream import DeadLetterStream
+from emailflow_runtime.adapters.jetstream.event_log import JetStreamEventLog
+from emailflow_runtime.adapters.jetstream.feed import JetStreamFeeds
+from emailflow_runtime.adapters.jetstream.plan_bucket import PlanBucket
+from emailflow_runtime.adapters.jetstream.state_store import JetStreamStateStore
+from emailflow_runtime.adapters.render_worker.pool import RenderPool
+from emailflow_runtime.adapters.system_clock import SystemClock
+from emailflow_runtime.app.catalog import Catalog
+from emailflow_runtime.app.composing import Attachments, Composer
+from emailflow_runtime.app.ingest import LogIngest
+from emailflow_runtime.app.shard import Outside, Shard
+from emailflow_runtime.app.stores import Consents
+from emailflow_runtime.core.links import Keyring
+from emailflow_runtime.wiring.ways_out import Secrets, WaysOut
+
+
+class Held(Secrets, Attachments, Protocol):
+    """Secrets and ConfigMaps."""
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """What differs between a pod and a laptop."""
+
+    held: Held
+    keyring: Keyring
+    consents: Consents
+    catcher_port: int = 0
+
+
+class Runtime:
+    """`run` it; `stop` lets it finish what it has begun."""
+
+    def __init__(self, connection: Connection, plans: Plans, surroundings: Surroundings) -> None:
+        names = Names(plans.runtime.namespace, plans.runtime.name)
+        log = JetStreamEventLog(connection, names)
+        dead_letters = DeadLetterStream(connection, names)
+        aliases = AliasBucket(connection, names.bucket("ALIASES"))
+        self.catalog = Catalog(plans)
+        self.ingest = LogIngest(self.catalog, log, aliases, dead_letters)
+        self._plans = PlanBucket(connection, names.bucket("PLANS"))
+        self._connection = connection
+        self._renderer = RenderPool()
+        self._ways_out = WaysOut(surroundings.held, surroundings.catcher_port)
+        outside = Outside(
+            catalog=self.catalog,
+            log=log,
+            feeds=JetStreamFeeds(connection, names),
+            dead_letters=dead_letters,
+            composer=Composer(self.catalog, self._renderer, surroundings.keyring, surroundings.held),
+            transports=self._ways_out,
+            consents=surroundings.consents,
+            clock=SystemClock(),
+            reconnected=connection.reconnected,
+        )
+        self._shards = [
+            Shard(index, JetStreamStateStore(connection, names, index), outside)
+            for index in range(plans.runtime.shards)
+        ]
+
+    @property
+    def ready(self) -> bool:
+        """Whether it accepts, decides and sends right now."""
+        return self._connection.connected and all(shard.ready.is_set() for shard in self._shards)
+
+    async def until_ready(self) -> None:
+        """Return when every shard decides."""
+        for shard in self._shards:
+            await shard.ready.wait()
+
+    async def run(self) -> None:
+        """Serve until cancelled. Raises an ExceptionGroup with EpochLost when a shard is lost."""
+        await self._renderer.start()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.catalog.follow(self._plans))
+                group.create_task(self.ingest.run())
+                for shard in self._shards:
+                    group.create_task(shard.run())
+        finally:
+            await self._renderer.close()
+            await self._ways_out.close()
+
+    async def stop(self, within: float) -> None:
+        """Take nothing new, and give what is under way `within` seconds to finish."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                for shard in self._shards:
+                    await shard.stop()

@@ -1,0 +1,171 @@
+"""What follows from a mail's fate."""
+
+import pytest
+from emailflow_api.plans import Retry
+
+from emailflow_runtime.core import outcomes as o
+from emailflow_runtime.core.commands import KeepDeadLetter, SendMail
+from emailflow_runtime.core.facts import (
+    Completed,
+    Exited,
+    Gate,
+    MailAccepted,
+    MailAttempted,
+    MailDeferred,
+    MailFailed,
+    MailSkipped,
+    MailUnknown,
+)
+from emailflow_runtime.core.inputs import AttemptPlanned, MailBroken, MailWithheld, OutcomeKnown
+from emailflow_runtime.core.reactions.mailing import Delivery
+
+from .conftest import NOON, SECOND, MakeWorld, World, send
+
+GREYLISTED = o.Deferred(reason="Deferred", code=451, enhanced="4.7.1")
+
+
+def plan(world: World) -> tuple[object, ...]:
+    mail = world.journey.mail
+    assert mail is not None
+    return world.give(
+        AttemptPlanned(at=NOON, mail=mail.id, provider="relay", start_by=NOON + 1, settled_by=NOON + 2)
+    )
+
+
+def conclude(world: World, outcome: o.Outcome, delivery: Delivery | None = None) -> tuple[object, ...]:
+    mail = world.journey.mail
+    assert mail is not None
+    known = OutcomeKnown(at=NOON, mail=mail.id, attempt=mail.attempts, outcome=outcome)
+    return world.give(known, delivery)
+
+
+@pytest.fixture
+def attempted(make_world: MakeWorld) -> World:
+    world = make_world(send(then="tips"), send("tips"))
+    world.event()
+    plan(world)
+    return world
+
+
+def test_the_intent_is_a_fact_before_anything_is_handed_over(attempted: World) -> None:
+    assert isinstance(attempted.facts[-1], MailAttempted)
+
+
+def test_a_second_intent_for_the_same_attempt_is_refused(attempted: World) -> None:
+    assert plan(attempted) == ()
+
+
+def test_an_accepted_mail_lets_the_journey_go_on(attempted: World) -> None:
+    conclude(attempted, o.Accepted(reply="250 2.0.0 queued as 42"))
+    assert any(isinstance(fact, MailAccepted) for fact in attempted.facts)
+    assert attempted.journey.step == "tips"
+
+
+def test_a_refused_mail_fails_with_its_code_and_the_journey_goes_on(attempted: World) -> None:
+    conclude(attempted, o.Refused(reason="Refused", code=550, enhanced="5.1.1", reply="no such user"))
+    failed = next(fact for fact in attempted.facts if isinstance(fact, MailFailed))
+    assert (failed.code, failed.enhanced) == (550, "5.1.1")
+    assert attempted.journey.step == "tips"
+
+
+def test_a_deferred_mail_comes_back_by_timer_after_the_backoff(attempted: World) -> None:
+    conclude(attempted, GREYLISTED)
+    deferred = attempted.facts[-1]
+    assert isinstance(deferred, MailDeferred)
+    assert deferred.retry_at == NOON + 30 * SECOND
+    assert attempted.fire(deferred.retry_at) != ()
+
+
+def test_the_provider_says_when(attempted: World) -> None:
+    conclude(attempted, o.Deferred(reason="Deferred", retry_after=120))
+    assert attempted.journey.wake_at == NOON + 120 * SECOND
+
+
+def test_attempts_are_bounded(make_world: MakeWorld) -> None:
+    world = make_world()
+    world.event()
+    delivery = Delivery(retry=Retry(max_attempts=2))
+    for _ in range(2):
+        plan(world)
+        conclude(world, GREYLISTED, delivery)
+    failed = next(fact for fact in world.facts if isinstance(fact, MailFailed))
+    assert failed.reason == "RetriesExhausted"
+
+
+def test_a_provider_that_is_down_uses_up_no_attempts(make_world: MakeWorld) -> None:
+    world = make_world()
+    world.event()
+    for _ in range(20):
+        plan(world)
+        conclude(world, o.Deferred(reason="ConnectFailed", systemic=True), Delivery())
+    assert isinstance(world.facts[-1], MailDeferred)
+
+
+def test_a_provider_that_stays_down_is_given_up_on(make_world: MakeWorld) -> None:
+    world = make_world()
+    world.event()
+    plan(world)
+    down = o.Deferred(reason="ConnectFailed", systemic=True, retry_after=3 * 86_400)
+    conclude(world, down, Delivery())
+    failed = next(fact for fact in world.facts if isinstance(fact, MailFailed))
+    assert failed.reason == "GivenUp"
+
+
+@pytest.mark.parametrize("policy", ["Hold", "AssumeSent"])
+def test_an_unknown_outcome_is_recorded_and_never_resent(make_world: MakeWorld, policy: str) -> None:
+    world = make_world()
+    world.event()
+    plan(world)
+    commands = conclude(world, o.Unknown("ConnectionLost"), Delivery(on_unknown=policy))
+    assert any(isinstance(fact, MailUnknown) for fact in world.facts)
+    assert not any(isinstance(command, SendMail) for command in commands)
+    assert isinstance(world.facts[-1], Completed)
+
+
+def test_resend_is_what_was_declared_and_waits_for_the_backoff(make_world: MakeWorld) -> None:
+    world = make_world()
+    world.event()
+    plan(world)
+    conclude(world, o.Unknown("ConnectionLost"), Delivery(on_unknown="Resend"))
+    assert isinstance(world.facts[-1], MailDeferred)
+    (again,) = world.fire(world.journey.wake_at)
+    assert isinstance(again, SendMail)
+
+
+def test_a_withheld_mail_tells_the_gate_and_the_journey_goes_on(make_world: MakeWorld) -> None:
+    world = make_world(send(then="tips"), send("tips"))
+    world.event()
+    mail = world.journey.mail
+    assert mail is not None
+    world.give(MailWithheld(at=NOON, mail=mail.id, gates=(Gate("skipIf", "Skip", "SkipIf"),)))
+    skipped = next(fact for fact in world.facts if isinstance(fact, MailSkipped))
+    assert skipped.reason == "SkipIf"
+    assert world.journey.step == "tips"
+
+
+def test_continue_if_ends_the_journey(make_world: MakeWorld) -> None:
+    world = make_world(send(then="tips"), send("tips"))
+    world.event()
+    mail = world.journey.mail
+    assert mail is not None
+    gates = (Gate("continueIf", "End", "Discontinued"),)
+    world.give(MailWithheld(at=NOON, mail=mail.id, gates=gates, discontinue=True))
+    last = world.facts[-1]
+    assert isinstance(last, Exited)
+    assert last.result == "Discontinued"
+
+
+def test_a_mail_that_cant_be_made_fails_and_its_event_is_kept(make_world: MakeWorld) -> None:
+    world = make_world()
+    world.event()
+    mail = world.journey.mail
+    assert mail is not None
+    commands = world.give(
+        MailBroken(at=NOON, mail=mail.id, reason="UndefinedVariable", message="`plan` is undefined")
+    )
+    assert any(isinstance(c, KeepDeadLetter) and c.reason == "UndefinedVariable" for c in commands)
+
+
+def test_an_outcome_that_comes_twice_counts_once(attempted: World) -> None:
+    conclude(attempted, GREYLISTED)
+    assert conclude(attempted, o.Accepted(reply="late")) == ()
