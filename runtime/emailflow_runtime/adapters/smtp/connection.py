@@ -20,6 +20,8 @@ Result = TypeVar("Result")
 class Connection(asyncio.Protocol):
     """A connection to one server. Not to be shared: `converse` is for one caller at a time."""
 
+    _transport: asyncio.Transport
+
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._reader = ReplyReader()
@@ -57,8 +59,11 @@ class Connection(asyncio.Protocol):
                 self.abort()
 
     async def upgrade(self, context: ssl.SSLContext, host: str) -> None:
-        """Go on in TLS. Raises OSError (ssl.SSLError, ConnectionError), also when the server spoke on in clear:
-        that would have been somebody else's words (RFC 3207 section 6)."""
+        """Go on in TLS. Raises OSError (ssl.SSLError, ConnectionError).
+
+        Also when octets in clear came after the reply to STARTTLS: they may be somebody else's, and none is
+        ever read (RFC 3207 section 6).
+        """
         if self._ended is not None:
             raise ConnectionAbortedError(str(self._ended))
         upgraded = await self._loop.start_tls(self._transport, self, context, server_hostname=host)
@@ -119,10 +124,12 @@ class Connection(asyncio.Protocol):
                 said = self._dialogue.throw(self._ended)
         except StopIteration as end:
             self._dialogue = None
-            self._result.set_result(end.value)
+            if not self._result.done():
+                self._result.set_result(end.value)
         except Exception as error:  # noqa: BLE001 # `converse` raises it
             self._dialogue = None
-            self._result.set_exception(error)
+            if not self._result.done():
+                self._result.set_exception(error)
         else:
             self._send(said)
 

@@ -102,7 +102,7 @@ class Opener:
         declared = self._declared
         if declared.username and declared.tls == "None" and not _is_loopback(declared.host):
             raise SessionFailed(
-                Deferred("AuthFailed", "smtp.tls: expected Implicit or StartTls with a username", systemic=True)
+                Deferred("AuthFailed", "smtp.tls: a username needs Implicit or StartTls", systemic=True)
             )
 
 

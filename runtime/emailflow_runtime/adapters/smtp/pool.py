@@ -9,7 +9,6 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from emailflow_runtime.adapters.smtp.opening import Session
-from emailflow_runtime.core.smtp.errors import ConversationEnded
 from emailflow_runtime.core.smtp.opening import quit_session
 
 MAILS_PER_CONNECTION = 500

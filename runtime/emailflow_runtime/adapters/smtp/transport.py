@@ -11,6 +11,7 @@ from emailflow_runtime.adapters.smtp.opening import Opener, Session
 from emailflow_runtime.adapters.smtp.pool import Pool
 from emailflow_runtime.app.ports import OutgoingMail
 from emailflow_runtime.core.outcomes import Deferred, Outcome
+from emailflow_runtime.core.smtp.dialogue import CLOSING
 from emailflow_runtime.core.smtp.errors import SessionFailed
 from emailflow_runtime.core.smtp.transaction import Transaction
 
@@ -31,6 +32,7 @@ class SmtpTransport:
         self._concurrency = concurrency
         self._slots = asyncio.Semaphore(concurrency)
         self._closing = False
+        self._goodbye = asyncio.Lock()
 
     async def hand_over(self, mail: OutgoingMail, *, start_by: float, give_up_at: float) -> Outcome:
         """See MailTransport."""
@@ -49,11 +51,12 @@ class SmtpTransport:
     async def close(self) -> None:
         """See MailTransport."""
         self._closing = True
-        for _ in range(self._concurrency):
-            await self._slots.acquire()
-        await self._pool.close()
-        for _ in range(self._concurrency):
-            self._slots.release()
+        async with self._goodbye:
+            for _ in range(self._concurrency):
+                await self._slots.acquire()
+            await self._pool.close()
+            for _ in range(self._concurrency):
+                self._slots.release()
 
     async def _on_a_session(self, mail: OutgoingMail, start_by: float, give_up_at: float) -> Outcome:
         loop = asyncio.get_running_loop()
@@ -79,4 +82,5 @@ class SmtpTransport:
             self._pool.give_back(session, mails + 1)
             return outcome, False
         session.connection.abort()
-        return outcome, isinstance(outcome, Deferred) and outcome.reason != "TimedOut"
+        gone = isinstance(outcome, Deferred) and outcome.code in {0, CLOSING} and outcome.reason != "TimedOut"
+        return outcome, gone

@@ -42,7 +42,7 @@ def hello(name: str) -> Dialogue[Extensions]:
 
 
 def start_tls(extensions: Extensions) -> Dialogue[None]:
-    """Ask for TLS; when this returns, the next octets are TLS. Raises SessionFailed; never goes on in clear."""
+    """Ask for TLS; afterwards the next octets are TLS. Raises SessionFailed: never goes on in clear."""
     if not extensions.start_tls:
         raise SessionFailed(Deferred("TlsFailed", "the server offers no STARTTLS", systemic=True))
     reply = yield from _ask(b"STARTTLS\r\n", "TlsFailed")
@@ -58,10 +58,11 @@ def authenticate(extensions: Extensions, username: str, password: bytes) -> Dial
     elif "LOGIN" in extensions.mechanisms:
         answers = [b"AUTH LOGIN", base64.b64encode(user), base64.b64encode(password)]
     else:
-        raise SessionFailed(Deferred("AuthFailed", "the server offers neither PLAIN nor LOGIN", systemic=True))
-    for left, answer in reversed([*enumerate(reversed(answers))]):
+        raise SessionFailed(Deferred("AuthFailed", "AUTH: neither PLAIN nor LOGIN is offered", systemic=True))
+    kinds = [3] * (len(answers) - 1) + [2]
+    for answer, kind in zip(answers, kinds, strict=True):
         reply = yield from _ask(answer + b"\r\n", "AuthFailed")
-        if reply.kind != (3 if left else 2):
+        if reply.kind != kind:
             raise failed("AuthFailed", reply._replace(lines=(reply.text.replace(username, "…"),)))
 
 

@@ -19,13 +19,17 @@ AT_ONCE = 32_768
 """Octets. A connection's send buffer holds as much, so that message and end leave in one piece."""
 
 _TOO_LARGE = 552
+_AUTH_FIRST = frozenset((530, 534, 538))
+"""RFC 4954 section 6: the server wants a login, or a better one, before it looks at any mail."""
 _QUEUED = re.compile(r"(?:queued as |\bid=|^ok )<?([\w.@+=-]{6,})>?", re.IGNORECASE)
 
 
 class Transaction:
     """One mail. `usable` says afterwards whether the session can take another one."""
 
-    def __init__(self, sender: str, recipients: Sequence[str], message: bytes, extensions: Extensions) -> None:
+    def __init__(
+        self, sender: str, recipients: Sequence[str], message: bytes, extensions: Extensions
+    ) -> None:
         self.usable = True
         self._sender = sender
         self._recipients = recipients
@@ -81,6 +85,10 @@ class Transaction:
         for place, reply in enumerate(replies):
             if reply.kind == (3 if place == last else 2):
                 continue
+            if reply.code in _AUTH_FIRST:
+                self.usable = False
+                text = self._redacted(reply.text)
+                return Deferred("AuthFailed", text, reply.code, reply.enhanced, systemic=True)
             if place == 0:
                 return self._outcome("Sender", reply)
             if place == last:
