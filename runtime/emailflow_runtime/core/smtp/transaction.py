@@ -21,7 +21,8 @@ AT_ONCE = 32_768
 _TOO_LARGE = 552
 _AUTH_FIRST = frozenset((530, 534, 538))
 """RFC 4954 section 6: the server wants a login, or a better one, before it looks at any mail."""
-_QUEUED = re.compile(r"(?:queued as |\bid=|^ok )<?([\w.@+=-]{6,})>?", re.IGNORECASE)
+_QUEUED = re.compile(r"(?:queued as |\bid=)<?([\w.@+-]+)|^ok ([\w.+-]{16,})$", re.IGNORECASE)
+"""How Postfix, Exim and Amazon SES name the mail that they took; the RFC leaves it open."""
 
 
 class Transaction:
@@ -144,7 +145,7 @@ class Transaction:
         if reply.kind == 2:
             text = self._redacted(reply.text)
             found = _QUEUED.search(text)
-            return Accepted(text, found[1] if found else "")
+            return Accepted(text, (found[1] or found[2]) if found else "")
         if reply.kind == 3:
             self.usable = False
             return Unknown(InvalidReply.reason, f"{reply.code} after the message")
