@@ -77,6 +77,8 @@ def _bucket(name: str, base: Config) -> Config:
         "storage": "memory" if name.endswith("_LEASES") else "file",
         "max_msgs_per_subject": 1,
         "discard": "new",
+        # New contacts of one moment are created together.
+        "allow_atomic": True,
         "allow_rollup_hdrs": True,
         "allow_msg_ttl": True,
         "deny_delete": True,

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from emailflow_runtime.adapters.jetstream.connection import Connection, checked
-from emailflow_runtime.errors import Unavailable
 
 SINGLES_UP_TO = 8
 LARGEST_BATCH = 1000
@@ -63,28 +62,25 @@ async def _settled(connection: Connection, message: Message) -> int | Exception:
 
 async def _publish_batch(connection: Connection, messages: Sequence[Message], guard: dict[str, str]) -> int:
     batch = secrets.token_hex(12)
-    first: asyncio.Task[object] | None = None
-    for number, message in enumerate(messages, 1):
-        headers = {**message.headers, "Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number)}
-        if number == 1:
-            headers.update(guard)
-            first = asyncio.create_task(connection.request(message.subject, message.data, headers))
-            # It must be on its way before the second one.
-            await asyncio.sleep(0)
-        elif number < len(messages):
-            await connection.publish(message.subject, message.data, headers=headers)
-        else:
-            headers["Nats-Batch-Commit"] = "1"
-            try:
-                answer = await connection.request(message.subject, message.data, headers)
-            finally:
-                await _forget(first)
-            return int(checked(answer)["seq"])
-    raise Unavailable("an empty batch")
-
-
-async def _forget(first: "asyncio.Task[object] | None") -> None:
-    """The first message's own answer says nothing that the last one's doesn't."""
-    if first is not None:
-        first.cancel()
-        await asyncio.gather(first, return_exceptions=True)
+    numbered = [
+        {**m.headers, "Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number)}
+        for number, m in enumerate(messages, 1)
+    ]
+    numbered[0].update(guard)
+    numbered[-1]["Nats-Batch-Commit"] = "1"
+    opening = asyncio.create_task(connection.request(messages[0].subject, messages[0].data, numbered[0]))
+    # It must be on its way before the second one.
+    await asyncio.sleep(0)
+    for message, headers in zip(messages[1:-1], numbered[1:-1], strict=True):
+        await connection.publish(message.subject, message.data, headers=headers)
+    closing = asyncio.create_task(connection.request(messages[-1].subject, messages[-1].data, numbered[-1]))
+    try:
+        # A batch that is refused at its first message gets no answer at its last.
+        await asyncio.wait((opening, closing), return_when=asyncio.FIRST_COMPLETED)
+        if not closing.done():
+            checked(await opening)
+        return int(checked(await closing)["seq"])
+    finally:
+        opening.cancel()
+        closing.cancel()
+        await asyncio.gather(opening, closing, return_exceptions=True)
