@@ -21,7 +21,7 @@ demo: $(ENVIRONMENT) ## Run a small shop's mails on this machine: events in, an 
 	$(PYTHON) -m emailflow_cli.demo
 
 test: $(ENVIRONMENT) $(if $(filter integration,$(SUITES)),apiserver) ## Run the suites (SUITES="unit contract integration crash")
-	$(PYTEST) -q -n $(WORKERS) --dist loadfile $(PYTEST_ARGS) $(TESTS)
+	$(if $(TESTS),,$(error SUITES: expected folders of tests/, got '$(SUITES)'))$(PYTEST) -q -n $(WORKERS) --dist loadfile $(PYTEST_ARGS) $(TESTS)
 
 check: $(ENVIRONMENT) ## Lint, format, types, import contracts, generated files, the house's own rules
 	.venv/bin/ruff check . build
