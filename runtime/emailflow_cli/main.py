@@ -1,0 +1,25 @@
+"""`emailflow`: the commands, each in a module of its own. Only arguments are handled here."""
+
+import typer
+
+from emailflow_cli.dev import dev
+from emailflow_cli.lint import lint
+from emailflow_cli.render import render
+from emailflow_cli.send_event import send_event
+
+app = typer.Typer(
+    name="emailflow",
+    help="Event-driven email: CloudEvents in, the right mail out.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(dev)
+app.command()(lint)
+app.command()(render)
+app.command("send-event")(send_event)
+
+
+def main() -> None:
+    """The console script."""
+    app()
