@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 
 
 class Document(NamedTuple):
-    """One object of a file: plain JSON values, and where it begins (`line` counts from 1)."""
+    """One object of a file: plain JSON values, and where it begins: `source` is the name of the text
+    (a file's, mostly), `line` counts from 1."""
 
     value: dict[str, Any]
-    file: str
+    source: str
     line: int
 
     @property
@@ -38,8 +39,8 @@ class Document(NamedTuple):
 
     @property
     def position(self) -> str:
-        """`file:line`, for messages."""
-        return f"{self.file}:{self.line}"
+        """`source:line`, for messages."""
+        return f"{self.source}:{self.line}"
 
     @property
     def _metadata(self) -> Mapping[str, Any]:
