@@ -106,7 +106,7 @@ class Composer:
         rendered = await self._renderer.render(
             RenderRequest(template, recipients.locale, self._context(draft, at, links))
         )
-        envelope_domain = mime.addr_spec(sender.address, field="from").rpartition("@")[2]
+        envelope_sender = mime.addr_spec(sender.address, field="from")
         message = mime.write(
             mime.Mail(
                 id=draft.mail.id,
@@ -116,7 +116,7 @@ class Composer:
                 reply_to=tuple(map(Address, draft.step.reply_to or template.reply_to)),
                 subject=rendered.subject,
                 date=mime.date_text(at),
-                message_id=mime.message_id(draft.mail.id, envelope_domain),
+                message_id=mime.message_id(draft.mail.id, envelope_sender.rpartition("@")[2]),
                 text=rendered.text,
                 html=rendered.html,
                 headers=self._headers(draft, template, links["unsubscribe"]),
@@ -125,7 +125,9 @@ class Composer:
         )
         if signer is not None:
             message = signer.sign(message, at)
-        outgoing = OutgoingMail(draft.mail.id, sender.address, recipients.everyone, message)
+        # In envelopes, too, internationalised domains are written in A-labels.
+        everyone = tuple(mime.addr_spec(each, field="to") for each in recipients.everyone)
+        outgoing = OutgoingMail(draft.mail.id, envelope_sender, everyone, message)
         return Composed(outgoing, contact_key("address", normalize_address(recipients.to)))
 
     def _recipients(self, draft: Draft, at: int) -> Recipients:

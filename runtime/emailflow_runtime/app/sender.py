@@ -22,7 +22,7 @@ from emailflow_runtime.core.consent import Consent
 from emailflow_runtime.core.gates import Situation, discontinues, judge, passes
 from emailflow_runtime.core.inputs import AttemptPlanned, MailBroken, MailWithheld, OutcomeKnown
 from emailflow_runtime.core.journey import Journey
-from emailflow_runtime.core.outcomes import Outcome, Unknown
+from emailflow_runtime.core.outcomes import Deferred, Outcome, Unknown
 from emailflow_runtime.core.reactions.mailing import Delivery
 from emailflow_runtime.errors import EmailFlowError
 
@@ -220,7 +220,11 @@ class Sender:
     async def _hand_over(self, provider: ProviderPlan, composed: Composed) -> Outcome:
         now = asyncio.get_running_loop().time()
         try:
-            return await self._transports.transport(provider).hand_over(
+            transport = self._transports.transport(provider)
+        except EmailFlowError as error:
+            return Deferred(error.reason, str(error), systemic=True)
+        try:
+            return await transport.hand_over(
                 composed.outgoing, start_by=now + START_WITHIN, give_up_at=now + GIVE_UP_AFTER
             )
         except Exception:
