@@ -18,9 +18,6 @@ class _Plan(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """Base of all plans: frozen, camelCase on the wire, defaults left out so that hashes stay stable."""
 
 
-# --- filters ---------------------------------------------------------------------------------------
-
-
 class Exact(_Plan, frozen=True, tag="exact"):
     """All attributes equal these strings (CloudEvents Subscriptions 3.2.4.1)."""
 
@@ -64,9 +61,6 @@ class Cel(_Plan, frozen=True, tag="cel"):
 
 
 Filter: TypeAlias = Exact | Prefix | Suffix | AllOf | AnyOf | Not | Cel
-
-
-# --- steps -----------------------------------------------------------------------------------------
 
 
 class Address(_Plan, frozen=True):
@@ -153,9 +147,6 @@ class End(_Plan, frozen=True, tag="end"):
 Step: TypeAlias = Send | Wait | Branch | End
 
 
-# --- flows -----------------------------------------------------------------------------------------
-
-
 class Trigger(_Plan, frozen=True):
     """What lets a contact in: exact CloudEvents types, filters that must all hold, a key (CEL)."""
 
@@ -214,9 +205,6 @@ class FlowPlan(_Plan, frozen=True):
     def id(self) -> str:
         """`namespace_name`: the flow in subjects and consumer names (both are DNS labels, so unambiguous)."""
         return f"{self.namespace}_{self.name}"
-
-
-# --- what flows refer to ---------------------------------------------------------------------------
 
 
 class LocalizedBody(_Plan, frozen=True):

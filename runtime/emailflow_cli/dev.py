@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from emailflow_api.errors import Finding
 
+from emailflow_api.errors import Finding
 from emailflow_cli.findings import print_findings
 
 Port = Annotated[int, typer.Option(min=0, max=65535)]

@@ -1,7 +1,7 @@
 """`emailflow render TEMPLATE`: one template with its sample data, as a mail would show it."""
 
 import sys
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +10,7 @@ import typer
 from emailflow_cli.findings import has_errors, print_findings
 
 
-class Part(str, Enum):
+class Part(StrEnum):
     """What to print."""
 
     ALL = "all"

@@ -15,8 +15,6 @@ def health_routes(ready: Callable[[], bool]) -> list[Route]:
 
     async def readyz(_: Request) -> Response:
         is_ready = ready()
-        return JSONResponse(
-            {"status": "ok" if is_ready else "waiting"}, status_code=200 if is_ready else 503
-        )
+        return JSONResponse({"status": "ok" if is_ready else "waiting"}, status_code=200 if is_ready else 503)
 
     return [Route("/healthz", healthz), Route("/readyz", readyz)]

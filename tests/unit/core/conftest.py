@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from emailflow_api.plans import FlowPlan, Program, Send, Step, Trigger, content_hash
 from msgspec.structs import replace
 
+from emailflow_api.plans import FlowPlan, Program, Send, Step, Trigger, content_hash
 from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.core.commands import Command, IgnoreEvent, RecordFact
 from emailflow_runtime.core.contact import Contact
@@ -59,10 +59,10 @@ class World:
         return commands
 
     def event(
-        self, kind: str = SIGNED_UP, data: bytes = b"{}", *, id: str = "", at: int = NOON
+        self, kind: str = SIGNED_UP, data: bytes = b"{}", *, event_id: str = "", at: int = NOON
     ) -> tuple[Command, ...]:
         self.sequence += 1
-        event = CloudEvent(id=id or f"e{self.sequence}", source="/accounts", type=kind, data=data)
+        event = CloudEvent(id=event_id or f"e{self.sequence}", source="/accounts", type=kind, data=data)
         return self.give(EventArrived(at=at, event=event, sequence=self.sequence))
 
     def fire(self, at: int) -> tuple[Command, ...]:

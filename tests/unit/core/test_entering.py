@@ -1,8 +1,8 @@
 """Who enters a flow, how often, and what a repeat does."""
 
 import pytest
-from emailflow_api.plans import Cel, Exact, Trigger, Wait
 
+from emailflow_api.plans import Cel, Exact, Trigger, Wait
 from emailflow_runtime.core.commands import ArmTimer, IgnoreEvent, KeepDeadLetter, SendMail
 from emailflow_runtime.core.facts import Entered, Exited, MailRequested
 
@@ -59,11 +59,11 @@ def test_after_exit_lets_nobody_in_twice_at_a_time(make_world: MakeWorld) -> Non
 
 def test_an_event_that_came_too_early_has_no_effect_when_it_is_repeated_later(make_world: MakeWorld) -> None:
     world = make_world(Wait(name="w", next="end", duration="PT1H"))
-    world.event(id="first")
-    world.event(id="second")
+    world.event(event_id="first")
+    world.event(event_id="second")
     world.fire(world.journey.wake_at)
     assert not world.journey.running
-    assert world.event(id="second") == ()
+    assert world.event(event_id="second") == ()
 
 
 def test_once_lets_nobody_in_again(make_world: MakeWorld) -> None:
@@ -96,9 +96,9 @@ def test_concurrent_lets_each_event_in(make_world: MakeWorld) -> None:
 @pytest.mark.parametrize("reentry", ["Once", "AfterExit", "Restart", "Concurrent"])
 def test_a_repeat_by_source_and_id_changes_nothing(make_world: MakeWorld, reentry: str) -> None:
     world = make_world(HOUR, send(), flow={"reentry": reentry})
-    world.event(id="same")
+    world.event(event_id="same")
     before = dict(world.enrolment.journeys)
-    assert world.event(id="same") == ()
+    assert world.event(event_id="same") == ()
     assert world.enrolment.journeys == before
 
 

@@ -2,12 +2,11 @@
 
 from collections import Counter
 
-from emailflow_api.plans import Branch, Case, Exit, Program, Trigger, Wait
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emailflow_api.plans import Branch, Case, Exit, Program, Trigger, Wait
 from emailflow_runtime.core import outcomes as o
-from emailflow_runtime.core.commands import SendMail
 from emailflow_runtime.core.contact import Contact
 from emailflow_runtime.core.evolve import fold
 from emailflow_runtime.core.facts import Entered, MailAttempted
@@ -57,7 +56,7 @@ def play(history: list[tuple[str, object]], reentry: str) -> tuple[World, list[s
         journeys = list(world.enrolment.journeys.values())
         if kind == "event":
             assert isinstance(what, tuple)
-            world.event(what[0], what[1], id=what[2], at=at)
+            world.event(what[0], what[1], event_id=what[2], at=at)
         elif kind == "timer" and journeys:
             assert isinstance(what, int)
             world.fire(at + what * SECOND)
@@ -82,7 +81,9 @@ def test_folding_the_published_facts_gives_the_stored_journeys(
     world, _ = play(history, reentry)
     for journey in world.enrolment.journeys.values():
         published = [
-            publish(fact, runtime="mail_default", flow=journey.flow, contact=journey.contact, cause=journey.event)
+            publish(
+                fact, runtime="mail_default", flow=journey.flow, contact=journey.contact, cause=journey.event
+            )
             for fact in world.facts
             if fact.journey == journey.id
         ]

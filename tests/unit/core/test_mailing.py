@@ -1,8 +1,8 @@
 """What follows from a mail's fate."""
 
 import pytest
-from emailflow_api.plans import Retry
 
+from emailflow_api.plans import Retry
 from emailflow_runtime.core import outcomes as o
 from emailflow_runtime.core.commands import KeepDeadLetter, SendMail
 from emailflow_runtime.core.facts import (

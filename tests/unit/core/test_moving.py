@@ -1,8 +1,8 @@
 """How a journey goes through its steps: waits, branches, ends, exits, loops, revisions."""
 
 import pytest
-from emailflow_api.plans import Branch, Case, Cel, End, Exit, Program, Trigger, Until, Wait
 
+from emailflow_api.plans import Branch, Case, Cel, End, Exit, Program, Trigger, Until, Wait
 from emailflow_runtime.core.commands import ArmTimer, DisarmTimer, SendMail
 from emailflow_runtime.core.contact import Contact
 from emailflow_runtime.core.facts import Advanced, Completed, Exited, MailSkipped
@@ -50,18 +50,18 @@ def test_an_old_timer_moves_nothing(make_world: MakeWorld) -> None:
 def test_a_wait_until_a_time_of_day_is_in_the_contacts_zone(make_world: MakeWorld) -> None:
     until = Until(time="10:00", timezone="contact")
     berlin = make_world(
-        Wait(name="settle", next="welcome", until=until), send(), contact=Contact("ab" * 16, timezone="Asia/Tokyo")
+        Wait(name="settle", next="welcome", until=until),
+        send(),
+        contact=Contact("ab" * 16, timezone="Asia/Tokyo"),
     )
     berlin.event()
     # 12:00 UTC is 21:00 in Tokyo, so ten o'clock is 13 hours away.
-    assert berlin.journey.wake_at == NOON + 13 * HOUR
+    assert world.journey.wake_at == NOON + 13 * HOUR
 
 
 @pytest.mark.parametrize(("plan", "step"), [("pro", "tips-pro"), ("free", "tips-free")])
 def test_a_branch_takes_the_first_case_that_holds(make_world: MakeWorld, plan: str, step: str) -> None:
-    branch = Branch(
-        name="plan", next="tips-free", cases=(Case("contact.traits.plan == 'pro'", "tips-pro"),)
-    )
+    branch = Branch(name="plan", next="tips-free", cases=(Case("contact.traits.plan == 'pro'", "tips-pro"),))
     contact = Contact("ab" * 16, email="ana@example.com", traits={"plan": plan})
     world = make_world(branch, send("tips-pro"), send("tips-free"), contact=contact)
     world.event()
@@ -135,9 +135,7 @@ def test_a_running_journey_stays_on_its_revision(make_world: MakeWorld) -> None:
 
 
 def test_journey_time_never_goes_back(make_world: MakeWorld) -> None:
-    world = make_world(
-        Wait(name="settle", next="end", duration="P30D"), exits=(Exit(types=(DELETED,)),)
-    )
+    world = make_world(Wait(name="settle", next="end", duration="P30D"), exits=(Exit(types=(DELETED,)),))
     world.event(at=NOON)
     world.event(DELETED, at=NOON - HOUR)
     assert world.journey.at == NOON
