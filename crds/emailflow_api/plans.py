@@ -97,7 +97,6 @@ class Send(_Plan, frozen=True, tag="send"):
     """CEL; empty: the contact's, then the runtime's."""
     skip_if: str = ""
     max_lateness: str = ""
-    """ISO 8601; later than this after its due time the mail is skipped."""
     attachments: tuple[Attachment, ...] = ()
 
 
@@ -341,12 +340,11 @@ class EventTypePlan(_Plan, frozen=True):
 
 
 class PolicyPlan(_Plan, frozen=True):
-    """What a contact has to have agreed to. Caps and quiet hours are carried as declared."""
+    """What a contact has to have agreed to."""
 
     name: str
     topic: str
     consent: str = "OptOut"
-    """None | OptOut | OptIn | DoubleOptIn."""
     transactional: bool = False
     provider: str = ""
 
@@ -377,8 +375,8 @@ class RuntimePlan(_Plan, frozen=True):
 
 
 class Plans(msgspec.Struct, rename="camel"):
-    """Everything that one runtime serves. Keys: flows and templates by `namespace/name`, programs by
-    revision, providers and policies by name, event types by CloudEvents type."""
+    """What one runtime serves: flows and templates by `namespace/name`, programs by revision, others by
+    name, event types by CloudEvents type."""
 
     runtime: RuntimePlan
     flows: dict[str, FlowPlan] = {}

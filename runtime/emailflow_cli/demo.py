@@ -11,7 +11,6 @@ import tempfile
 from pathlib import Path
 
 from emailflow_api.errors import Finding
-
 from emailflow_cli.findings import print_findings
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "onboarding"
@@ -50,6 +49,7 @@ async def _demo(folder: Path) -> None:
         for person in PEOPLE:
             await _post(url, "com.example.user.signed_up", {"user": person})
             print(f"  {person['name']} signed up ({person['plan']}, {person['locale']})")
+        await _welcomed(url, len(PEOPLE))
         await _post(url, "com.example.user.left", {"user": {"id": LEAVING}})
         print("  Dan left again, so he will get no tips")
         print(_explanation(url, manifests), flush=True)
@@ -70,6 +70,18 @@ async def _post(url: str, kind: str, data: dict[str, object]) -> None:
         async with session.post(f"{url}/events", data=body, headers=headers) as answer:
             if answer.status != 202:
                 raise SystemExit(f"the door answered {answer.status}: {await answer.text()}")
+
+
+async def _welcomed(url: str, mails: int) -> None:
+    """Return when everybody has their welcome mail."""
+    import aiohttp
+
+    async with aiohttp.ClientSession() as session:
+        for _ in range(100):
+            async with session.get(f"{url}/api/v1/messages") as answer:
+                if (await answer.json())["total"] >= mails:
+                    return
+            await asyncio.sleep(0.1)
 
 
 def _explanation(url: str, manifests: Path) -> str:

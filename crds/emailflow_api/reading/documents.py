@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from yaml import CBaseLoader, MappingNode, Node, ScalarNode, SequenceNode
 from yaml.error import Mark, MarkedYAMLError, YAMLError
+from yaml.reader import ReaderError
 
 from emailflow_api.errors import InvalidYaml
 from emailflow_api.reading import scalars
@@ -50,6 +51,7 @@ def read_documents(text: str, name: str) -> list[Document]:
 
     `name` is what messages and documents call the text. Raises InvalidYaml, which names line and column.
     """
+    _check_separators(text, name)
     documents: list[Document] = []
     for node in _nodes(text, name):
         reader = _Reader(name)
@@ -62,6 +64,26 @@ def read_documents(text: str, name: str) -> list[Document]:
     return documents
 
 
+def _check_separators(text: str, name: str) -> None:
+    """Refuse what `kubectl` can't take, since it cuts files at lines before it reads YAML.
+
+    Nothing but a comment may follow `---` on its line, and a directive is cut off from its document
+    (YAMLReader in k8s.io/apimachinery/pkg/util/yaml).
+    """
+    at_start = True
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.startswith("---"):
+            if line[3:].split("#", 1)[0].strip():
+                raise InvalidYaml(
+                    f"{name}:{number}:4: only a comment may follow `---`", expected="a line end"
+                )
+            at_start = True
+        elif at_start and line.startswith("%"):
+            raise InvalidYaml(f"{name}:{number}:1: `kubectl` takes no directives", expected="YAML")
+        elif line.split("#", 1)[0].strip():
+            at_start = False
+
+
 def _nodes(text: str, name: str) -> Iterator[Node]:
     try:
         loader = _Loader(text)
@@ -70,8 +92,12 @@ def _nodes(text: str, name: str) -> Iterator[Node]:
                 yield node
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        problem = f"{error.problem or error.context}"
+        problem = ": ".join(part for part in (error.context, error.problem) if part)
         raise InvalidYaml(f"{_where(name, mark)}: {problem}", expected="YAML") from None
+    except ReaderError as error:
+        before = text.encode()[: error.position].decode(errors="ignore").split("\n")
+        where = f"{name}:{len(before)}:{len(before[-1]) + 1}"
+        raise InvalidYaml(f"{where}: {error.reason}", expected="YAML") from None
     except (YAMLError, UnicodeError) as error:
         raise InvalidYaml(f"{name}: {str(error).splitlines()[0]}", expected="YAML in UTF-8") from None
     except RecursionError:

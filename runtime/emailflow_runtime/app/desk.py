@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from emailflow_api.durations import seconds
-
 from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.contacts import Contacts
 from emailflow_runtime.app.enrolments import Enrolments, Entry

@@ -6,8 +6,8 @@ The first gate that doesn't pass decides. Pure; what they look at is handed in.
 from collections.abc import Callable
 
 import msgspec
-from emailflow_api.durations import add
 
+from emailflow_api.durations import add
 from emailflow_api.expressions import Bindings
 from emailflow_api.plans import PolicyPlan, Send
 from emailflow_runtime.core.consent import Consent, allows

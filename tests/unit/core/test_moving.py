@@ -49,12 +49,9 @@ def test_an_old_timer_moves_nothing(make_world: MakeWorld) -> None:
 
 def test_a_wait_until_a_time_of_day_is_in_the_contacts_zone(make_world: MakeWorld) -> None:
     until = Until(time="10:00", timezone="contact")
-    berlin = make_world(
-        Wait(name="settle", next="welcome", until=until),
-        send(),
-        contact=Contact("ab" * 16, timezone="Asia/Tokyo"),
-    )
-    berlin.event()
+    tokyo = Contact("ab" * 16, timezone="Asia/Tokyo")
+    world = make_world(Wait(name="settle", next="welcome", until=until), send(), contact=tokyo)
+    world.event()
     # 12:00 UTC is 21:00 in Tokyo, so ten o'clock is 13 hours away.
     assert world.journey.wake_at == NOON + 13 * HOUR
 

@@ -35,9 +35,13 @@ def test_each_object_is_a_document_with_its_position() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: [1\nb: 2", "f.yaml:2:2: did not find expected ',' or ']'"),
+        ("a: [1\nb: 2", "f.yaml:2:2: while parsing a flow sequence: did not find expected ',' or ']'"),
         ("a: 1\nb: 2\na: 3", "f.yaml:3:1: the key `a` is already there"),
-        ("kind: X\n---\na: 'x", "f.yaml:3:6: found unexpected end of stream"),
+        ("kind: X\n---\na: 'x", "f.yaml:3:6: while scanning a quoted scalar: found unexpected end of stream"),
+        ("é: ü\nb: ö\x01", "f.yaml:2:5: control characters are not allowed"),
+        ("a: &x 1\nb: &x 2", "f.yaml:2:4: found duplicate anchor; first occurrence: second occurrence"),
+        ("a: 1\n--- {b: 2}", "f.yaml:2:4: only a comment may follow `---`"),
+        ("# one\n%YAML 1.1\n---\na: 1", "f.yaml:2:1: `kubectl` takes no directives"),
         ("a: &x [*x]", "f.yaml:1:4: an anchor's value contains itself"),
         ("a: .nan", "f.yaml:1:4: `.nan` is no number that JSON has"),
         ("a: !!int x", "f.yaml:1:4: `x` is no int"),

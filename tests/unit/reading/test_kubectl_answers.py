@@ -1,4 +1,4 @@
-"""Reading equals what `kubectl` sends: a table of sigs.k8s.io/yaml's own answers."""
+"""Reading equals what `kubectl` sends: a table of the answers of the libraries that it reads with."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,8 @@ import pytest
 from emailflow_api.errors import InvalidYaml
 from emailflow_api.reading import read_documents
 
-ANSWERS = json.loads(Path(__file__).with_name("kubectl_answers.json").read_text())["cases"]
+TABLE = json.loads(Path(__file__).with_name("kubectl_answers.json").read_text())
+ANSWERS = TABLE["cases"]
 OBJECTS = [case for case in ANSWERS if "refused" in case or isinstance(case["json"], dict)]
 OTHERS = [case for case in ANSWERS if case not in OBJECTS]
 
@@ -46,3 +47,19 @@ def test_a_document_that_is_no_object_is_no_resource(case: dict[str, Any]) -> No
     else:
         with pytest.raises(InvalidYaml, match="must be an object"):
             read_documents(case["yaml"], "probe.yaml")
+
+
+@pytest.mark.parametrize("case", TABLE["streams"], ids=label)
+def test_a_file_is_cut_into_documents_as_kubectl_cuts_it(case: dict[str, Any]) -> None:
+    if "refused" in case or not all(isinstance(value, dict) for value in case["documents"]):
+        with pytest.raises(InvalidYaml, match=r"^probe\.yaml:\d+:\d+: "):
+            read_documents(case["yaml"], "probe.yaml")
+    else:
+        found = read_documents(case["yaml"], "probe.yaml")
+        assert [typed(document.value) for document in found] == [typed(value) for value in case["documents"]]
+
+
+@pytest.mark.parametrize("case", TABLE["stricter"], ids=label)
+def test_what_would_lose_something_is_refused_though_kubectl_reads_it(case: dict[str, Any]) -> None:
+    with pytest.raises(InvalidYaml, match=r"^probe\.yaml:\d+:\d+: "):
+        read_documents(case["yaml"], "probe.yaml")

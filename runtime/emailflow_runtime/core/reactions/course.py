@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, assert_never
 
 import msgspec
-from emailflow_api.durations import add, next_time
 from msgspec.structs import replace
 
+from emailflow_api.durations import add, next_time
 from emailflow_api.expressions import Bindings, bind
 from emailflow_api.jetstream.naming import TimerAddress
 from emailflow_api.plans import END, Branch, End, FlowPlan, Send, Wait

@@ -7,8 +7,8 @@ can't be known is resolved by the provider's declared policy, never by a blind r
 from typing import assert_never
 
 import msgspec
-from emailflow_api.durations import seconds
 
+from emailflow_api.durations import seconds
 from emailflow_api.plans import Retry
 from emailflow_runtime.core import outcomes as o
 from emailflow_runtime.core.commands import KeepDeadLetter

@@ -1,0 +1,5 @@
+"""`python -m emailflow_cli` is `emailflow`."""
+
+from emailflow_cli.main import main
+
+main()
