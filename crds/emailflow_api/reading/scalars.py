@@ -28,20 +28,21 @@ _OCTAL = re.compile(r"([-+]?)0[oO]?([0-7]+)")
 _HEXADECIMAL = re.compile(r"([-+]?)0[xX]([0-9a-fA-F]+)")
 _BINARY = re.compile(r"([-+]?)0[bB]([01]+)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_DOTTED = re.compile(r"\.[0-9_]+([eE][-+]?[0-9_]+)?")
+_DOTTED = re.compile(r"\.[0-9]+(_[0-9]+)*([eE][-+]?[0-9]+(_[0-9]+)*)?")
 _DATE = re.compile(
     r"(\d{4})-(\d{1,2})-(\d{1,2})"
     r"(?:[Tt]\d{1,2}:\d{1,2}:\d{1,2}(?:[.,]\d+)?(?:Z|[-+]\d\d:\d\d)| \d{1,2}:\d{1,2}:\d{1,2}(?:[.,]\d+)?)?"
 )
 
-_BEYOND_SINGLE = 2.0**128
+_BEYOND_SINGLE = 2.0**128 - 2.0**103
+"""From here on a number rounds to infinity in 32 bits."""
 
 
 def resolve(text: str) -> Any:
     """The value of a plain scalar: None, bool, int, float or str."""
     if text in _WORDS:
         return _WORDS[text]
-    if text[0] == "." and _DOTTED.fullmatch(text) and "_" not in text:
+    if _DOTTED.fullmatch(text):
         return _finite(float(text), text)
     if text[0] not in "+-0123456789" or is_date(text):
         return text
@@ -111,6 +112,7 @@ def _shortest(number: float) -> str:
     if not math.isfinite(number) or abs(number) >= _BEYOND_SINGLE:
         return ".nan" if math.isnan(number) else (".inf" if number > 0 else "-.inf")
     single = struct.pack("f", number)
+    [number] = struct.unpack("f", single)
     digits = next(d for d in range(9) if struct.pack("f", float(f"{number:.{d}e}")) == single)
     exponent = int(f"{number:.{digits}e}".partition("e")[2])
     if -4 <= exponent < 6:
