@@ -1,6 +1,7 @@
 """YAML text to documents. libyaml parses, which go-yaml is a port of; what scalars mean is in `scalars`.
 
-Keys that stand twice in one mapping are refused, since one of them would be lost silently.
+Keys that stand twice in one mapping are refused, since one of them would be lost silently. One known
+difference: after the tag `!` a plain scalar is resolved here and a string there; libyaml doesn't tell.
 """
 
 import base64
