@@ -1,13 +1,11 @@
 """Sorting documents: models of our kinds, Secrets and ConfigMaps by name, labels of namespaces."""
 
-import base64
-import binascii
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from emailflow_api.errors import Finding, Severity
+from emailflow_api.errors import ApiError, Finding, Severity
 from emailflow_api.kinds import (
     GROUP,
     ContactPolicy,
@@ -20,7 +18,7 @@ from emailflow_api.kinds import (
     parse,
 )
 from emailflow_api.kinds.metadata import Resource
-from emailflow_api.reading import Document
+from emailflow_api.reading import Document, decoded_data
 
 Held = dict[tuple[str, str], dict[str, bytes]]
 """By (namespace, name), then by key."""
@@ -80,34 +78,17 @@ def _take_resource(document: Document, found: Sorted, seen: set[str]) -> None:
 
 
 def _take_core(document: Document, found: Sorted) -> None:
-    name = (document.namespace, document.name)
-    value = document.value
     if document.kind == "Namespace":
-        found.namespaces[document.name] = dict((value.get("metadata") or {}).get("labels") or {})
-    elif document.kind == "ConfigMap":
-        found.config_maps[name] = {**_texts(value, "data"), **_binary(document, "binaryData", found)}
-    elif document.kind == "Secret":
-        found.secrets[name] = {**_binary(document, "data", found), **_texts(value, "stringData")}
-
-
-def _texts(value: Mapping[str, Any], member: str) -> dict[str, bytes]:
-    return {key: str(text).encode() for key, text in (value.get(member) or {}).items()}
-
-
-def _binary(document: Document, member: str, found: Sorted) -> dict[str, bytes]:
-    decoded = {}
-    for key, text in (document.value.get(member) or {}).items():
-        try:
-            decoded[key] = base64.b64decode(str(text), validate=True)
-        except (binascii.Error, ValueError):
-            found.findings.append(
-                Finding(
-                    Severity.ERROR,
-                    "InvalidValue",
-                    document.subject,
-                    f"{member}.{key}",
-                    "is not base64",
-                    "base64",
-                )
-            )
-    return decoded
+        metadata = document.value.get("metadata") or {}
+        found.namespaces[document.name] = dict(metadata.get("labels") or {})
+        return
+    held = {"ConfigMap": found.config_maps, "Secret": found.secrets}.get(document.kind)
+    if held is None:
+        return
+    try:
+        held[document.namespace, document.name] = decoded_data(document.value)
+    except ApiError as invalid:
+        message = str(invalid).partition(": ")[2]
+        found.findings.append(
+            Finding(Severity.ERROR, invalid.reason, document.subject, invalid.path, message, invalid.expected)
+        )

@@ -38,6 +38,7 @@ from emailflow_runtime.core.links import Keyring, parse_keyring
 from emailflow_runtime.errors import EmailFlowError
 from emailflow_runtime.web.health import health_routes
 from emailflow_runtime.web.inbox_app import inbox_app
+from emailflow_runtime.web.link_pages import link_routes
 from emailflow_runtime.wiring.carried_plans import carry_over
 from emailflow_runtime.wiring.folder import compile_folder
 from emailflow_runtime.wiring.nats_watch import watch_nats_server
@@ -142,7 +143,13 @@ class Laptop:
         return runtime
 
     def _app(self, runtime: Runtime, catcher: MailCatcher) -> Any:
-        pages = Starlette(routes=[*health_routes(lambda: runtime.ready), Mount("/", inbox_app(catcher))])
+        pages = Starlette(
+            routes=[
+                *health_routes(lambda: runtime.ready),
+                *link_routes(runtime.links),
+                Mount("/", inbox_app(catcher)),
+            ]
+        )
         limits = Limits(max_body_bytes=runtime.catalog.plans.runtime.max_body_bytes)
         return HttpDoor(runtime.ingest, limits=limits, fallback=pages)
 

@@ -20,6 +20,7 @@ from emailflow_runtime.adapters.system_clock import SystemClock
 from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.composing import Attachments, Composer
 from emailflow_runtime.app.ingest import LogIngest
+from emailflow_runtime.app.mail_links import MailLinks
 from emailflow_runtime.app.shard import Outside, Shard
 from emailflow_runtime.app.stores import Consents
 from emailflow_runtime.core.links import Keyring
@@ -49,6 +50,7 @@ class Runtime:
         aliases = AliasBucket(connection, names.bucket("ALIASES"))
         self.catalog = Catalog(plans)
         self.ingest = LogIngest(self.catalog, log, aliases, dead_letters)
+        self.links = MailLinks(surroundings.keyring, self.catalog, log, SystemClock())
         self._plans = PlanBucket(connection, names.bucket("PLANS"))
         self._connection = connection
         self._renderer = RenderPool()

@@ -1,5 +1,7 @@
 """CONSENT: what addresses have said about topics, by the address's key. Watched, so reading is instant."""
 
+from urllib.parse import unquote
+
 from emailflow_api.jetstream.naming import type_tokens
 from emailflow_runtime.adapters.jetstream.bucket_tail import BucketTail
 from emailflow_runtime.adapters.jetstream.connection import Connection, checked
@@ -27,15 +29,11 @@ class ConsentBucket:
         prefix = f"{address}."
         topics: dict[str, bool] = {}
         for topic, said in self._tail.under(prefix):
-            topics[topic] = said == _SAID[True]
+            topics[unquote(topic)] = said == _SAID[True]
         return Consent(topics)
 
     async def put(self, address: str, topic: str, *, subscribed: bool) -> None:
         """See Consents. Raises Unavailable, JetStreamError."""
-        key = f"{address}.{_topic_token(topic)}"
+        key = f"{address}.{type_tokens(topic)}"
         checked(await self._connection.request(f"{self._prefix}{key}", _SAID[subscribed]))
         self._tail.values[key] = _SAID[subscribed]
-
-
-def _topic_token(topic: str) -> str:
-    return type_tokens(topic)
