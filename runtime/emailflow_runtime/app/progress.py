@@ -5,12 +5,16 @@ when it started.
 """
 
 import asyncio
+import logging
 from collections.abc import Iterable
 
 from emailflow_runtime.app.stores import EventLog, Feed
+from emailflow_runtime.errors import EmailFlowError, Unavailable
 
 RECHECK = 0.5
 """Seconds to wait for a reader before asking JetStream whether anything is left for it at all."""
+
+log = logging.getLogger(__name__)
 
 
 class Watermark:
@@ -80,7 +84,12 @@ class Barrier:
         async with self._question:
             # From here on the answer may be older than the call, so later callers need another question.
             self._next = None
-            return await self._log.last_sequence(self._shard)
+            while True:
+                try:
+                    return await self._log.last_sequence(self._shard)
+                except Unavailable as away:
+                    log.info("the end of the log is not known: %s", away)
+                    await asyncio.sleep(RECHECK)
 
     async def passed(self, mark: Watermark, types: Iterable[str], feed: Feed) -> None:
         """Return when the contacts, and the flow whose mark, types and feed these are, have decided
@@ -99,7 +108,10 @@ class Barrier:
                 async with asyncio.timeout(RECHECK):
                     await mark.reached(target)
             except TimeoutError:
-                await catch_up(mark, feed, end)
+                try:
+                    await catch_up(mark, feed, end)
+                except EmailFlowError as away:
+                    log.info("a feed's standing is not known: %s", away)
 
 
 async def catch_up(mark: Watermark, feed: Feed, end: int) -> None:

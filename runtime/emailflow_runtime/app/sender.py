@@ -24,13 +24,15 @@ from emailflow_runtime.core.inputs import AttemptPlanned, MailBroken, MailWithhe
 from emailflow_runtime.core.journey import Journey
 from emailflow_runtime.core.outcomes import Deferred, Outcome, Unknown
 from emailflow_runtime.core.reactions.mailing import Delivery
-from emailflow_runtime.errors import EmailFlowError
+from emailflow_runtime.errors import EmailFlowError, Unavailable
 
 SECOND = 1_000_000_000
 START_WITHIN = 5
 """Seconds from the intent: after that nobody starts handing over."""
 GIVE_UP_AFTER = 30
 """Seconds from the start of a hand-over: after that its outcome is unknown."""
+RETRY_AFTER = 1.0
+"""Seconds before a mail is tried again that something of our own held up."""
 PREPARING = 64
 """Mails of one shard that are rendered and judged at the same time."""
 
@@ -78,7 +80,7 @@ class Sender:
         """Take care of a mail. One that is under way already is left alone."""
         if command.mail in self._under_way or self._stopped:
             return
-        task = asyncio.create_task(self._deliver(key, command.mail))
+        task = asyncio.create_task(self._take_care(key, command.mail))
         self._under_way[command.mail] = task
         task.add_done_callback(lambda _: self._under_way.pop(command.mail, None))
 
@@ -100,6 +102,16 @@ class Sender:
         provider = self._catalog.provider(journey.mail.provider) if journey and journey.mail else None
         return Delivery(provider.retry, provider.on_unknown or "Hold") if provider else Delivery()
 
+    async def _take_care(self, key: EnrolmentKey, mail: str) -> None:
+        """Deliver; when something of our own is away, again, since that says nothing about the mail."""
+        while True:
+            try:
+                await self._deliver(key, mail)
+                return
+            except Unavailable as away:
+                log.info("a mail has to wait: %s", away)
+                await asyncio.sleep(RETRY_AFTER)
+
     async def _deliver(self, key: EnrolmentKey, mail: str) -> None:
         try:
             draft = await self._draft(key, mail)
@@ -110,6 +122,8 @@ class Sender:
             if composed is not None:
                 async with self._lane(draft.provider).slot(composed.outgoing.recipients[0]):
                     await self._attempt(key, mail, composed)
+        except Unavailable:
+            raise
         except EmailFlowError as error:
             await self._broken(key, mail, error.reason, str(error))
         except Exception as error:
@@ -144,6 +158,8 @@ class Sender:
             signer = self._transports.signer(draft.provider)
             try:
                 return await self._composer.compose(draft, self._clock.now(), signer)
+            except Unavailable:
+                raise
             except EmailFlowError as error:
                 # A mail that would not go out anyway is explained by its gate, not by its template.
                 if not await self._withheld(key, draft, Consent()):

@@ -103,9 +103,7 @@ class Laptop:
                 runtime = await self._start_runtime(group, connection, smtp_port)
                 tasks = [
                     group.create_task(self._watch(connection)),
-                    group.create_task(
-                        watch_nats_server(nats_server, connection, self._probe(), options.state)
-                    ),
+                    group.create_task(watch_nats_server(nats_server, connection, options.state)),
                 ]
                 switch.app = self._app(runtime, catcher)
                 await runtime.until_ready()
@@ -118,12 +116,6 @@ class Laptop:
                     await catcher.close()
                     for task in (*tasks, *self._runtime_tasks):
                         task.cancel()
-
-    def _probe(self) -> str:
-        """A subject that nothing reads: where to try whether the server still writes."""
-        runtime = self._plans.runtime if self._plans else None
-        names = Names(runtime.namespace, runtime.name) if runtime else Names("default", "default")
-        return f"$KV.{names.bucket('REPORTS')}.probe"
 
     async def _start_runtime(
         self, group: asyncio.TaskGroup, connection: Connection, smtp_port: int

@@ -29,15 +29,15 @@ def until(ask: Callable[[], Any], within: float = 30) -> Any:
 class Dev:
     """One `emailflow dev` on a folder; it can be killed and started again on the same state."""
 
-    def __init__(self, folder: Path, state: Path) -> None:
+    def __init__(self, folder: Path, state: Path, log: Path | None = None) -> None:
         self.folder = folder
         self.state = state
         self.ports: dict[str, int] = {}
         self._process: subprocess.Popen[bytes] | None = None
-        self.log = state.with_suffix(".log")
+        self.log = log or state.with_suffix(".log")
 
     def start(self) -> None:
-        ports_file = self.state.with_suffix(".ports")
+        ports_file = self.log.with_suffix(".ports")
         ports_file.unlink(missing_ok=True)
         ports = ("--http-port", "0", "--smtp-port", "0", "--nats-port", "0")
         command = [sys.executable, "-m", "emailflow_cli", "dev", str(self.folder), *ports]
@@ -52,6 +52,13 @@ class Dev:
         assert self._process is not None
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+    def nats_server_pid(self) -> int:
+        """The process id of its nats-server."""
+        assert self._process is not None
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        names = {int(pid): Path(f"/proc/{pid}/comm").read_text().strip() for pid in children}
+        return next(pid for pid, name in names.items() if name == "nats-server")
 
     def stop(self) -> int:
         assert self._process is not None

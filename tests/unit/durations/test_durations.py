@@ -87,6 +87,8 @@ def test_the_schema_and_the_reader_agree_on_what_a_duration_is(text: str) -> Non
         ("Europe/Berlin", "2026-10-24T02:30:00+02:00", "P1D", "2026-10-25T02:30:00+02:00"),
         # From the second 02:30 a day leads to the only one of the next day.
         ("Europe/Berlin", "2026-10-25T02:30:00+01:00", "P1D", "2026-10-26T02:30:00+01:00"),
+        # From one year's second 02:30 to the next year's first.
+        ("Europe/Berlin", "2025-10-26T02:30:00+01:00", "P364D", "2026-10-25T02:30:00+02:00"),
         # Days first, then hours: from 01:00 after the day's end at the clock change.
         ("Europe/Berlin", "2026-03-28T01:00:00+01:00", "P1DT2H", "2026-03-29T04:00:00+02:00"),
         # Lord Howe moves by half an hour.
