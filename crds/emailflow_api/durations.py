@@ -68,6 +68,16 @@ def zone_of(name: str) -> ZoneInfo:
 
 
 @lru_cache(maxsize=1024)
+def is_zone(name: str) -> bool:
+    """Whether there is an IANA zone of that name."""
+    try:
+        zone_of(name)
+    except InvalidTimezone:
+        return False
+    return True
+
+
+@lru_cache(maxsize=1024)
 def _zone_or_utc(name: str) -> ZoneInfo:
     """What an event says about its contact must not stop a journey."""
     try:

@@ -32,6 +32,10 @@ def dev(
     ports_file: Annotated[
         Path | None, typer.Option(help='Write {"http":…,"smtp":…,"nats":…} here when ready.')
     ] = None,
+    tokens_file: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Bearer tokens that the door asks for; else none."),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
 ) -> None:
     """Run everything on this machine: events in over HTTP, mails caught in an inbox.
@@ -54,6 +58,7 @@ def dev(
         smtp_port=smtp_port,
         nats_port=nats_port,
         ports_file=ports_file,
+        tokens_file=tokens_file,
     )
     try:
         code = uvloop.run(_serve(options))

@@ -25,7 +25,7 @@ from emailflow_api.errors import Finding, Severity
 from emailflow_api.jetstream.naming import Names
 from emailflow_api.plans import Plans
 from emailflow_runtime.adapters.held_files import HeldInMemory
-from emailflow_runtime.adapters.http_door import HttpDoor, Limits
+from emailflow_runtime.adapters.http_door import FileTokens, HttpDoor, Limits
 from emailflow_runtime.adapters.http_server import HttpServer
 from emailflow_runtime.adapters.jetstream.connection import Connection, Credentials, connect
 from emailflow_runtime.adapters.jetstream.consent_bucket import ConsentBucket
@@ -59,6 +59,7 @@ class LaptopOptions(msgspec.Struct, frozen=True):
     smtp_port: int = 1025
     nats_port: int = 4222
     ports_file: Path | None = None
+    tokens_file: Path | None = None
 
 
 class Ports(msgspec.Struct, frozen=True):
@@ -143,7 +144,8 @@ class Laptop:
             ]
         )
         limits = Limits(max_body_bytes=runtime.catalog.plans.runtime.max_body_bytes)
-        return HttpDoor(runtime.ingest, limits=limits, fallback=pages)
+        tokens = FileTokens(self._options.tokens_file) if self._options.tokens_file else None
+        return HttpDoor(runtime.ingest, limits=limits, tokens=tokens, fallback=pages)
 
     def _keyring(self) -> Keyring:
         """Signs links; made once for a state folder."""

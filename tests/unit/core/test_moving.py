@@ -56,6 +56,14 @@ def test_a_wait_until_a_time_of_day_is_in_the_contacts_zone(make_world: MakeWorl
     assert world.journey.wake_at == NOON + 13 * HOUR
 
 
+def test_a_zone_that_does_not_exist_gives_way_to_the_runtimes(make_world: MakeWorld) -> None:
+    until = Until(time="10:00", timezone="contact")
+    lost = Contact("ab" * 16, timezone="Atlantis/Capital")
+    world = make_world(Wait(name="settle", next="welcome", until=until), send(), contact=lost)
+    world.event()
+    assert world.journey.wake_at == NOON + 22 * HOUR
+
+
 @pytest.mark.parametrize(("plan", "step"), [("pro", "tips-pro"), ("free", "tips-free")])
 def test_a_branch_takes_the_first_case_that_holds(make_world: MakeWorld, plan: str, step: str) -> None:
     branch = Branch(name="plan", next="tips-free", cases=(Case("contact.traits.plan == 'pro'", "tips-pro"),))

@@ -65,6 +65,10 @@ class PinnedFeed:
             except (JetStreamError, Unavailable) as not_yet:
                 log.info("consumer %s is not there yet: %s", self._consumer, not_yet)
                 await asyncio.sleep(RETRY_AFTER)
+        # Whoever takes over again starts afresh: what had arrived will come once more.
+        await self.close()
+        self._arrived = asyncio.Queue()
+        self._asked, self._pin = 0, ""
         inbox = self._connection.client.new_inbox()
         self._subscription = await self._connection.client.subscribe(inbox, cb=self._take)
         self._inbox = inbox
@@ -157,8 +161,9 @@ class PinnedFeed:
     async def close(self) -> None:
         """See Feed."""
         self._open = False
-        if self._subscription is not None and self._connection.connected:
-            await self._subscription.unsubscribe()
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None and self._connection.connected:
+            await subscription.unsubscribe()
 
 
 def _note_failure(task: "asyncio.Task[None]") -> None:

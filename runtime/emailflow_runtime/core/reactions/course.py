@@ -9,7 +9,7 @@ from typing import Any, assert_never
 import msgspec
 from msgspec.structs import replace
 
-from emailflow_api.durations import add, next_time
+from emailflow_api.durations import add, is_zone, next_time
 from emailflow_api.expressions import Bindings, bind
 from emailflow_api.jetstream.naming import TimerAddress
 from emailflow_api.plans import END, Branch, End, FlowPlan, Send, Wait
@@ -46,8 +46,8 @@ class Setting(msgspec.Struct, frozen=True):
 
     @property
     def zone(self) -> str:
-        """The IANA zone of this contact."""
-        return self.contact.timezone or self.timezone
+        """The IANA zone of this contact; the runtime's when the contact has none that exists."""
+        return self.contact.timezone if is_zone(self.contact.timezone) else self.timezone
 
     def program(self, revision: str) -> CompiledProgram:
         """The program of a revision; the current one when that revision is gone."""

@@ -1,0 +1,126 @@
+"""The way into the log: whom an event is about, what is refused, and what a full log says."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+
+import pytest
+
+from emailflow_api.plans import ContactMapping, EventTypePlan, Plans, RuntimePlan
+from emailflow_runtime.app.catalog import Catalog
+from emailflow_runtime.app.contracts import ContractBroken, UnknownType
+from emailflow_runtime.app.ingest import LogIngest, ReservedType
+from emailflow_runtime.app.stores import DeadLetter, LogEntry
+from emailflow_runtime.core.cloudevents.event import CloudEvent
+from emailflow_runtime.core.identity import contact_key
+from emailflow_runtime.errors import Unavailable
+
+KIND = "com.example.user.updated"
+ANA = b'{"email": "ana@example.com"}'
+ANA_WITH_ID = b'{"id": "u1", "email": "ana@example.com"}'
+
+
+class Outside:
+    """Log, aliases and dead letters in memory."""
+
+    def __init__(self) -> None:
+        self.entries: list[LogEntry] = []
+        self.letters: list[DeadLetter] = []
+        self.known: dict[str, str] = {}
+        self.away = False
+
+    async def append(self, entries: Sequence[LogEntry]) -> None:
+        if self.away:
+            raise Unavailable("away", retry_after=7)
+        self.entries += entries
+
+    async def fill(self) -> float:
+        return 0.0
+
+    async def lookup(self, identifiers: Iterable[str]) -> Mapping[str, str]:
+        return {each: self.known[each] for each in identifiers if each in self.known}
+
+    async def claim(self, wanted: Mapping[str, str]) -> Mapping[str, str]:
+        return {each: self.known.setdefault(each, key) for each, key in wanted.items()}
+
+    async def keep(self, letter: DeadLetter) -> None:
+        self.letters.append(letter)
+
+
+def plans(**contract: str) -> Plans:
+    mapping = ContactMapping(id="event.data.id", email="event.data.email")
+    made = EventTypePlan("user-updated", KIND, contact=mapping, **contract)
+    return Plans(runtime=RuntimePlan("mail", "default"), event_types={KIND: made})
+
+
+@pytest.fixture
+def outside() -> Outside:
+    return Outside()
+
+
+async def take(outside: Outside, declared: Plans, *events: CloudEvent) -> None:
+    ingest = LogIngest(Catalog(declared), outside, outside, outside)  # type: ignore[arg-type]
+    running = asyncio.create_task(ingest.run())
+    try:
+        for event in events:
+            await ingest.accept(event)
+    finally:
+        running.cancel()
+
+
+def event(data: bytes, number: int = 1, kind: str = KIND) -> CloudEvent:
+    return CloudEvent(id=str(number), source="/accounts", type=kind, data=data)
+
+
+async def test_an_id_that_comes_later_leads_to_the_address_that_was_first(outside: Outside) -> None:
+    await take(outside, plans(), event(ANA, 1), event(ANA_WITH_ID, 2), event(b'{"id": "u1"}', 3))
+    first = contact_key("address", "ana@example.com")
+    assert [entry.contact for entry in outside.entries] == [first] * 3
+
+
+async def test_the_id_wins_when_two_contacts_meet(outside: Outside) -> None:
+    await take(outside, plans(), event(ANA, 1), event(b'{"id": "u1"}', 2), event(ANA_WITH_ID, 3))
+    assert outside.entries[2].contact == contact_key("id", "u1")
+
+
+async def test_an_event_about_nobody_is_stored_without_a_contact(outside: Outside) -> None:
+    await take(outside, plans(), event(b"{}", kind="com.example.other"))
+    assert outside.entries[0].contact == ""
+
+
+async def test_a_subject_that_is_an_address_says_who_it_is_about(outside: Outside) -> None:
+    about = CloudEvent(id="1", source="/a", type="com.example.other", subject="Ana@Example.com")
+    await take(outside, plans(), about)
+    assert outside.entries[0].contact == contact_key("address", "ana@example.com")
+
+
+async def test_only_emailflow_says_what_emailflow_did(outside: Outside) -> None:
+    with pytest.raises(ReservedType):
+        await take(outside, plans(), event(ANA, kind="dev.emailflow.message.accepted"))
+
+
+@pytest.mark.parametrize("on_invalid", ["Reject", "DeadLetter", "Accept"])
+async def test_an_event_that_breaks_its_contract(outside: Outside, on_invalid: str) -> None:
+    declared = plans(schema='{"required": ["id"]}', on_invalid=on_invalid)
+    if on_invalid == "Reject":
+        with pytest.raises(ContractBroken, match="required"):
+            await take(outside, declared, event(ANA))
+    else:
+        await take(outside, declared, event(ANA))
+    assert (len(outside.entries), len(outside.letters)) == {
+        "Reject": (0, 0),
+        "DeadLetter": (0, 1),
+        "Accept": (1, 0),
+    }[on_invalid]
+
+
+async def test_unknown_types_are_refused_when_the_runtime_says_so(outside: Outside) -> None:
+    strict = Plans(runtime=RuntimePlan("mail", "default", unknown_types="Reject"))
+    with pytest.raises(UnknownType):
+        await take(outside, strict, event(ANA))
+
+
+async def test_a_log_that_is_away_is_said_with_the_time_to_come_back(outside: Outside) -> None:
+    outside.away = True
+    with pytest.raises(Unavailable) as raised:
+        await take(outside, plans(), event(ANA))
+    assert raised.value.retry_after == 7

@@ -1,0 +1,66 @@
+"""The barrier: nobody overtakes what was accepted before."""
+
+import asyncio
+
+from emailflow_runtime.app.progress import Barrier, Reading, Watermark
+from emailflow_runtime.app.stores import Standing
+
+
+class Log:
+    """A log that ends at `end`."""
+
+    def __init__(self, end: int) -> None:
+        self.end = end
+        self.asked = 0
+
+    async def last_sequence(self, shard: int) -> int:
+        self.asked += 1
+        await asyncio.sleep(0)
+        return self.end
+
+
+class Feed:
+    """A feed that stands somewhere."""
+
+    def __init__(self, standing: Standing) -> None:
+        self._standing = standing
+
+    async def standing(self) -> Standing:
+        return self._standing
+
+
+BUSY = Standing(pending=1, delivered=0, floor=0)
+IDLE = Standing(pending=0, delivered=0, floor=0)
+
+
+def barrier(log: Log, reading: Reading, feed: Feed) -> Barrier:
+    return Barrier(log, 0, reading, feed)  # type: ignore[arg-type] # as much of the ports as it uses
+
+
+async def test_it_waits_for_the_contacts_and_for_the_flows_own_types() -> None:
+    reading, mark = Reading(), Watermark()
+    waiting = asyncio.create_task(
+        barrier(Log(7), reading, Feed(BUSY)).passed(mark, ["order"], Feed(BUSY))  # type: ignore[arg-type]
+    )
+    reading.note([("order", 5), ("other", 7)])
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    mark.advance(5)
+    await asyncio.wait_for(waiting, 5)
+
+
+async def test_a_flow_that_nothing_is_left_for_is_not_waited_for() -> None:
+    reading, mark = Reading(), Watermark()
+    reading.note([("order", 5)])
+    one = barrier(Log(5), reading, Feed(IDLE))
+    await asyncio.wait_for(one.passed(mark, ["order"], Feed(IDLE)), 5)  # type: ignore[arg-type]
+    assert mark.value == 5
+
+
+async def test_many_waiters_share_one_question() -> None:
+    log, reading = Log(3), Reading()
+    reading.note([("order", 3)])
+    one = barrier(log, reading, Feed(IDLE))
+    assert await asyncio.gather(*(one.end() for _ in range(50))) == [3] * 50
+    assert log.asked <= 2

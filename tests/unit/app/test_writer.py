@@ -1,0 +1,70 @@
+"""The one writer: what shares a commit, and in which order."""
+
+import asyncio
+from collections.abc import Sequence
+
+from emailflow_api.jetstream.naming import TimerAddress
+from emailflow_runtime.app.stores import Change, DropTimer, PutContact, PutRelayPosition, PutTimer
+from emailflow_runtime.app.writer import Writer, coalesce
+from emailflow_runtime.core.contact import Contact
+
+
+class Store:
+    """Commits when told to, and remembers."""
+
+    def __init__(self) -> None:
+        self.commits: list[list[Change]] = []
+        self.release = asyncio.Event()
+
+    async def commit(self, changes: Sequence[Change]) -> int:
+        self.commits.append(list(changes))
+        await self.release.wait()
+        return len(self.commits)
+
+
+def timer(number: int) -> TimerAddress:
+    return TimerAddress("shop_hello", "ab", "-", "j", number)
+
+
+def contact(name: str, key: str = "k") -> PutContact:
+    return PutContact(Contact(key, name=name))
+
+
+def test_the_last_change_of_a_thing_is_the_one_that_is_stored() -> None:
+    assert coalesce([contact("old"), contact("other", "x"), contact("new")]) == [
+        contact("new"),
+        contact("other", "x"),
+    ]
+
+
+def test_timers_come_before_what_refers_to_them() -> None:
+    armed = PutTimer(timer(1), 5)
+    assert coalesce([contact("a"), armed]) == [armed, contact("a")]
+
+
+def test_a_timer_that_is_dropped_again_is_never_armed() -> None:
+    assert coalesce([PutTimer(timer(1), 5), DropTimer(timer(1))]) == []
+
+
+async def test_what_comes_while_a_commit_is_under_way_shares_the_next_one() -> None:
+    store = Store()
+    writer = Writer(store)  # type: ignore[arg-type] # the rest of the port is not the writer's
+    running = asyncio.create_task(writer.run())
+    first = writer.submit((contact("first"),))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    others = [writer.submit((contact(str(number), str(number)),)) for number in range(3)]
+    store.release.set()
+    assert await first == 1
+    assert await asyncio.gather(*others) == [2, 2, 2]
+    running.cancel()
+
+
+async def test_a_barrier_makes_a_commit_of_its_own() -> None:
+    store = Store()
+    store.release.set()
+    writer = Writer(store)  # type: ignore[arg-type] # as above
+    running = asyncio.create_task(writer.run())
+    await writer.barrier()
+    assert store.commits == [[PutRelayPosition(0)]]
+    running.cancel()

@@ -1,0 +1,41 @@
+"""Names in NATS: readable, allowed, and never the same for two things."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emailflow_api.jetstream.naming import Names, TimerAddress, type_tokens
+
+NAMES = Names("mail", "default")
+
+
+@pytest.mark.parametrize(
+    ("kind", "tokens"),
+    [
+        ("com.example.cart.updated", "com.example.cart.updated"),
+        ("a b", "a%20b"),
+        ("a..b", "a.%00.b"),
+        ("100%", "100%25"),
+        ("*.>", "%2A.%3E"),
+        ("größe", "gr%C3%B6%C3%9Fe"),
+    ],
+)
+def test_what_nats_does_not_allow_is_percent_encoded(kind: str, tokens: str) -> None:
+    assert type_tokens(kind) == tokens
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), min_size=2, unique=True))
+def test_no_two_types_share_a_subject(kinds: list[str]) -> None:
+    subjects = [NAMES.event_subject(0, kind) for kind in kinds]
+    assert len(set(subjects)) == len(kinds)
+    assert all(re.fullmatch(r"[!-~]+", subject) and ".." not in subject for subject in subjects)
+
+
+def test_a_fired_timer_tells_which_one_it_was() -> None:
+    subjects = NAMES.state_subjects(3)
+    address = TimerAddress("shop_onboarding", "ab" * 16, "-~1", "cd" * 12, 7)
+    assert subjects.parse_fired(subjects.fired(address)) == address
+    with pytest.raises(ValueError, match="not a fired timer"):
+        subjects.parse_fired(subjects.timer(address))
