@@ -19,7 +19,7 @@ import msgspec
 from msgspec.structs import replace
 from starlette.applications import Starlette
 from starlette.routing import Mount
-from watchfiles import awatch
+from watchfiles import Change, awatch
 
 from emailflow_api.errors import Finding, Severity
 from emailflow_api.jetstream.naming import Names
@@ -40,7 +40,7 @@ from emailflow_runtime.web.health import health_routes
 from emailflow_runtime.web.inbox_app import inbox_app
 from emailflow_runtime.web.link_pages import link_routes
 from emailflow_runtime.wiring.carried_plans import carry_over
-from emailflow_runtime.wiring.folder import compile_folder
+from emailflow_runtime.wiring.folder import SUFFIXES, compile_folder
 from emailflow_runtime.wiring.nats_watch import watch_nats_server
 from emailflow_runtime.wiring.runtime import Runtime, Surroundings
 
@@ -187,11 +187,18 @@ class Laptop:
 
     async def _watch(self, connection: Connection) -> None:
         """Apply every change of the folder, until cancelled."""
-        async for _ in awatch(self._options.path, debounce=100, step=50):
+        path = self._options.path
+        # An editor replaces a file, so its folder is watched; the state may live below it.
+        watched = path if path.is_dir() else path.parent
+        async for _ in awatch(watched, watch_filter=_is_manifest, debounce=100, step=50):
             try:
                 await self._apply(connection, self._read())
             except EmailFlowError as error:
                 log.warning("the change is not applied yet: %s", error)
+
+
+def _is_manifest(_: Change, path: str) -> bool:
+    return Path(path).suffix in SUFFIXES
 
 
 class _Switch:
