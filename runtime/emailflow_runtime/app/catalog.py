@@ -70,15 +70,17 @@ class Catalog:
         async with self._changed:
             await self._changed.wait_for(lambda: set(self._flows) != from_)
 
-    async def until_released(self, flow: str) -> None:
-        """Return when neither this flow nor the runtime is suspended (a flow that is gone isn't)."""
+    async def until_released(self, flow: str, provider: str = "") -> None:
+        """Return when neither flow, provider nor runtime is suspended (what is gone isn't)."""
+        if not self.is_suspended(flow, provider):
+            return
         async with self._changed:
-            await self._changed.wait_for(lambda: not self.is_suspended(flow))
+            await self._changed.wait_for(lambda: not self.is_suspended(flow, provider))
 
-    def is_suspended(self, flow: str) -> bool:
-        """Whether entries, timers and sends of this flow are held."""
-        plan = self._flows.get(flow)
-        return self.plans.runtime.suspend or (plan is not None and plan.suspend)
+    def is_suspended(self, flow: str, provider: str = "") -> bool:
+        """Whether entries, timers and sends of this flow are held, or sends through this provider."""
+        held = (self.plans.runtime, self._flows.get(flow), self.plans.providers.get(provider))
+        return any(plan is not None and plan.suspend for plan in held)
 
     def flow(self, flow: str) -> FlowPlan | None:
         """The flow of this id, if it can run."""

@@ -21,7 +21,7 @@ from emailflow_runtime.core.commands import SendMail
 from emailflow_runtime.core.consent import Consent
 from emailflow_runtime.core.gates import Situation, discontinues, judge, passes
 from emailflow_runtime.core.inputs import AttemptPlanned, MailBroken, MailWithheld, OutcomeKnown
-from emailflow_runtime.core.journey import Journey
+from emailflow_runtime.core.journey import Journey, Mail
 from emailflow_runtime.core.outcomes import Deferred, Outcome, Unknown
 from emailflow_runtime.core.reactions.mailing import Delivery
 from emailflow_runtime.errors import EmailFlowError, Unavailable
@@ -117,7 +117,7 @@ class Sender:
             draft = await self._draft(key, mail)
             if draft is None:
                 return
-            await self._catalog.until_released(key[0])
+            await self._catalog.until_released(key[0], draft.provider.name)
             composed = await self._compose(key, draft)
             if composed is not None:
                 async with self._lane(draft.provider).slot(composed.outgoing.recipients[0]):
@@ -182,12 +182,12 @@ class Sender:
             return
         self._intended.add(mail)
         try:
-            attempt = await self._intend(key, draft, composed)
-            if attempt is None:
+            intent = await self._intend(key, draft, composed)
+            if intent is None:
                 return
-            outcome = await self._hand_over(draft.provider, composed)
+            outcome = await self._hand_over(draft.provider, composed, intent.start_by)
             delivery = await self.delivery_of(key, mail)
-            known = OutcomeKnown(at=self._clock.now(), mail=mail, attempt=attempt, outcome=outcome)
+            known = OutcomeKnown(at=self._clock.now(), mail=mail, attempt=intent.attempts, outcome=outcome)
             await self._desk.decide(key, known, delivery)
         finally:
             self._intended.discard(mail)
@@ -215,8 +215,8 @@ class Sender:
             at=at,
         )
 
-    async def _intend(self, key: EnrolmentKey, draft: Draft, composed: Composed) -> int | None:
-        """Write the intent and wait until it is on disk; the attempt's number, None when it may not be."""
+    async def _intend(self, key: EnrolmentKey, draft: Draft, composed: Composed) -> Mail | None:
+        """Write the intent and wait until it is on disk; the mail then, None when it may not go out."""
         at = self._clock.now()
         start_by = at + START_WITHIN * SECOND
         planned = AttemptPlanned(
@@ -231,17 +231,21 @@ class Sender:
             return None
         await self._desk.committed()
         journey = await self._journey(key, draft.mail.id)
-        return journey.mail.attempts if journey and journey.mail else None
+        return journey.mail if journey else None
 
-    async def _hand_over(self, provider: ProviderPlan, composed: Composed) -> Outcome:
-        now = asyncio.get_running_loop().time()
+    async def _hand_over(self, provider: ProviderPlan, composed: Composed, start_by: int) -> Outcome:
+        """Hand over by the intent's own deadlines: writing it may have taken long."""
+        left = (start_by - self._clock.now()) / SECOND
+        if left <= 0:
+            return Deferred("TooLate", "the intent took too long to write", systemic=True)
+        latest = asyncio.get_running_loop().time() + left
         try:
             transport = self._transports.transport(provider)
         except EmailFlowError as error:
             return Deferred(error.reason, str(error), systemic=True)
         try:
             return await transport.hand_over(
-                composed.outgoing, start_by=now + START_WITHIN, give_up_at=now + GIVE_UP_AFTER
+                composed.outgoing, start_by=latest, give_up_at=latest + GIVE_UP_AFTER
             )
         except Exception:
             # A transport never raises for what a provider does; if it does, nobody knows what happened.

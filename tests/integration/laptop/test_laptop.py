@@ -67,3 +67,22 @@ def test_state_survives_a_restart(dev: Dev) -> None:
     dev.post(KIND, {"email": "bob@example.com", "name": "Bob"}, "2")
     assert until(lambda: len(dev.subjects()) > 1)
     assert sorted(dev.subjects()) == ["Hello Ana", "Hello Bob"]
+
+
+def test_a_suspended_flow_holds_its_events_until_it_is_released(dev: Dev) -> None:
+    (dev.folder / "flow.yaml").write_text(
+        FLOW.replace("spec:\n  trigger", "spec:\n  suspend: true\n  trigger")
+    )
+    (dev.folder / "other.yaml").write_text(FLOW.replace("hello", "other").replace("Hello", "Other"))
+
+    def applied() -> bool:
+        number = len(dev.subjects())
+        dev.post(KIND, {"email": f"u{number}@example.com", "name": f"U{number}"}, f"n{number}")
+        return any(subject.startswith("Other") for subject in dev.subjects())
+
+    assert until(applied)
+    dev.post(KIND, BODY, "held")
+    assert until(lambda: "Other Ana" in dev.subjects())
+    assert "Hello Ana" not in dev.subjects()
+    (dev.folder / "flow.yaml").write_text(FLOW)
+    assert until(lambda: "Hello Ana" in dev.subjects())
