@@ -1,0 +1,31 @@
+"""Which namespaces' flows an EmailRuntime takes."""
+
+import pytest
+
+
+def flow_elsewhere(sound):
+    return (
+        sound["flow"]
+        .replace("{name: welcome}", "{name: welcome, namespace: shop}")
+        .replace("spec:\n", "spec:\n  runtimeRef: {name: default, namespace: default}\n", 1)
+        + "---\n"
+        + sound["template"].replace("{name: hello}", "{name: hello, namespace: shop}")
+    )
+
+
+@pytest.mark.parametrize(
+    ("allowed", "labels", "taken"),
+    [
+        ("{from: Same}", "{mail: 'yes'}", False),
+        ("{from: All}", "{}", True),
+        ("{from: Selector, selector: {matchLabels: {mail: 'yes'}}}", "{mail: 'yes'}", True),
+        ("{from: Selector, selector: {matchLabels: {mail: 'yes'}}}", "{mail: 'no'}", False),
+        ("{from: Selector, selector: {matchLabels: {mail: 'yes'}}}", "{}", False),
+    ],
+)
+def test_a_runtime_takes_flows_of_allowed_namespaces(compile_text, sound, allowed, labels, taken):
+    runtime = sound["runtime"].replace("spec: {", f"spec: {{allowedNamespaces: {allowed}, ")
+    namespace = f"---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: shop, labels: {labels}}}\n"
+    found = compile_text(runtime=runtime, flow=flow_elsewhere(sound), extra=namespace)
+    assert ("shop/welcome" in found.plans.flows) is taken
+    assert [each.reason for each in found.findings] == ([] if taken else ["NotAllowed"])
