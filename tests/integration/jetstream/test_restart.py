@@ -1,0 +1,46 @@
+"""A commit outlives a restart of nats-server: it waits, completes, and is stored once."""
+
+import asyncio
+
+import pytest
+
+from emailflow_runtime.adapters.jetstream.state_store import JetStreamStateStore
+from emailflow_runtime.app.stores import PutContact
+from emailflow_runtime.core.contact import Contact
+
+
+@pytest.mark.parametrize("count", [1, 20])
+async def test_a_commit_waits_for_the_server_and_is_stored_once(server, connection, names, count):
+    store = JetStreamStateStore(connection, names, 0)
+    await store.claim()
+    before = (await connection.api(f"STREAM.INFO.{names.state(0)}"))["state"]["last_seq"]
+    changes = [PutContact(Contact(key=f"c{number}")) for number in range(count)]
+    await server.stop()
+
+    commit = asyncio.create_task(store.commit(changes))
+    # It has begun, and meets a server that is away.
+    await asyncio.sleep(0)
+    assert not commit.done()
+    await server.start()
+    async with asyncio.timeout(30):
+        last = await commit
+
+    found = await store.contacts(change.contact.key for change in changes)
+    assert len(found) == count
+    state = (await connection.api(f"STREAM.INFO.{names.state(0)}"))["state"]
+    assert state["last_seq"] == last == before + count
+
+
+async def test_commits_across_a_restart_lose_and_double_nothing(server, connection, names):
+    store = JetStreamStateStore(connection, names, 0)
+    await store.claim()
+    back = asyncio.create_task(connection.reconnected())
+    restart = asyncio.create_task(server.restart())
+    committed = 0
+    async with asyncio.timeout(60):
+        while not (back.done() and restart.done()):
+            await store.commit([PutContact(Contact(key=f"c{committed}"))])
+            committed += 1
+
+    found = await store.contacts(f"c{number}" for number in range(committed + 1))
+    assert found.keys() == {f"c{number}" for number in range(committed)}
