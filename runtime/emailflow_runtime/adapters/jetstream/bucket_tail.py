@@ -48,7 +48,9 @@ class BucketTail:
         """Return when something has changed, with `values` current."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), LOOK_EVERY)
+                # Not `wait_for`: before Python 3.12 it loses a cancellation that meets the wake-up.
+                async with asyncio.timeout(LOOK_EVERY):
+                    await self._wake.wait()
             self._wake.clear()
             try:
                 if await self._refresh():

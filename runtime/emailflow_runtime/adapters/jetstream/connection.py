@@ -131,7 +131,8 @@ class Connection:
             await self.publish(f"$JS.API.DIRECT.GET.{stream}", json.dumps(body).encode(), reply=inbox)
             while True:
                 try:
-                    message = await asyncio.wait_for(arrived.get(), TIMEOUT)
+                    async with asyncio.timeout(TIMEOUT):
+                        message = await arrived.get()
                 except TimeoutError:
                     raise Unavailable("no answer from NATS to a direct get") from None
                 status = (message.headers or {}).get("Status")

@@ -101,7 +101,8 @@ class PinnedFeed:
         while not batch:
             await self._keep_pulling()
             try:
-                message = await asyncio.wait_for(self._arrived.get(), 3 * HEARTBEAT)
+                async with asyncio.timeout(3 * HEARTBEAT):
+                    message = await self._arrived.get()
             except TimeoutError:
                 # Not even a heartbeat: the pull is lost.
                 self._asked = 0

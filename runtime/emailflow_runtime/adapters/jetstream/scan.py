@@ -54,6 +54,7 @@ async def scan_headers(connection: Connection, stream: str, subject: str) -> Asy
 
 async def _next(arrived: asyncio.Queue[Msg]) -> Msg:
     try:
-        return await asyncio.wait_for(arrived.get(), TIMEOUT)
+        async with asyncio.timeout(TIMEOUT):
+            return await arrived.get()
     except TimeoutError:
         raise Unavailable("a scan stopped half-way") from None
