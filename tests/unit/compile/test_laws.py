@@ -39,22 +39,19 @@ def damaged(value, path, odd, *, remove):
     return changed
 
 
-# `apiVersion` and `metadata` are read before compile: only what lies in `spec` is damaged.
-PLACES = [
-    (index, path)
-    for index, document in enumerate(DOCUMENTS)
-    for path in places(document.value)
-    if path[0] == "spec"
-]
+PLACES = [(index, path) for index, document in enumerate(DOCUMENTS) for path in places(document.value)]
+DAMAGE = st.tuples(st.sampled_from(PLACES), ODD, st.booleans())
 
 
-@settings(deadline=None, max_examples=60)
-@given(place=st.sampled_from(PLACES), odd=ODD, remove=st.booleans(), laptop=st.booleans())
-def test_compile_never_raises(place, odd, remove, laptop):
-    index, path = place
+@settings(deadline=None, max_examples=100)
+@given(
+    damages=st.lists(DAMAGE, min_size=1, max_size=3, unique_by=lambda each: each[0][0]), laptop=st.booleans()
+)
+def test_compile_never_raises(damages, laptop):
     documents = list(DOCUMENTS)
-    value = damaged(documents[index].value, path, odd, remove=remove)
-    documents[index] = documents[index]._replace(value=value)
+    for (index, path), odd, remove in damages:
+        value = damaged(documents[index].value, path, odd, remove=remove)
+        documents[index] = documents[index]._replace(value=value)
     found = compile_resources(documents, laptop=laptop)
     assert all(flow.revision in found.plans.programs for flow in found.plans.flows.values())
 

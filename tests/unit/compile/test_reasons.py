@@ -43,6 +43,33 @@ def test_a_faulty_step_is_named(compile_text, sound, step, reason, path, piece):
 
 
 REPLACED = [
+    ("flow", "kind: EmailFlow", "kind: EmailFlop", "UnknownKind", "kind", ""),
+    ("template", "subject: Hello, ", "", "MissingField", "spec.subject", ""),
+    ("flow", "types: [com.example.joined]", "types: 3", "InvalidValue", "spec.trigger.types", ""),
+    (
+        "flow",
+        "types: [",
+        'filters: [{cesql: "TRUE"}], types: [',
+        "NotSupportedYet",
+        "spec.trigger.filters[0].cesql",
+        "cesql",
+    ),
+    (
+        "runtime",
+        "{defaults:",
+        "{delivery: {mode: Redirect, to: qa@example.com}, defaults:",
+        "NotSupportedYet",
+        "spec.delivery.mode",
+        "",
+    ),
+    (
+        "policy",
+        "topic: offers",
+        "topic: offers, caps: [{max: 1, per: P1D}]",
+        "NotSupportedYet",
+        "spec.caps",
+        "no effect yet",
+    ),
     ("flow", "{name: offers}", "{name: nope}", "PolicyNotFound", "spec.policyRef.name", "nope"),
     (
         "flow",
@@ -105,4 +132,22 @@ def test_a_step_that_nothing_leads_to_is_only_a_warning(compile_text, sound):
     steps = "    - {name: stop, end: {}}\n    - {name: lost, wait: {for: PT1H}}\n"
     found = compile_text(flow=sound["flow"] + steps)
     assert [(each.reason, each.path) for each in found.findings] == [("Unreachable", "spec.steps[2]")]
+    assert "default/welcome" in found.plans.flows
+
+
+def test_a_second_runtime_is_not_served(compile_text, sound):
+    found = compile_text(extra=sound["runtime"].replace("name: default", "name: other"))
+    assert [(each.reason, each.subject) for each in found.findings] == [
+        ("NotServed", "EmailRuntime/default/other")
+    ]
+
+
+def test_a_target_that_runs_on_into_another_target_is_a_warning(compile_text, sound):
+    steps = (
+        "    - name: which\n      branch:\n"
+        "        cases: [{when: \"contact.traits.plan == 'pro'\", then: pro}]\n        otherwise: free\n"
+        "    - {name: pro, wait: {for: PT1H}}\n    - {name: free, wait: {for: PT2H}}\n"
+    )
+    found = compile_text(flow=sound["flow"] + steps)
+    assert [(each.reason, each.path) for each in found.findings] == [("FallsThrough", "spec.steps[2]")]
     assert "default/welcome" in found.plans.flows
