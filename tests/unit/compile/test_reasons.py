@@ -3,6 +3,18 @@
 import pytest
 
 FLOW_STEPS = [
+    (
+        "{name: a, emit: {type: com.example.done}}",
+        "NotSupportedYet",
+        "spec.steps[0].emit",
+        "emit",
+    ),
+    (
+        "{name: a, waitFor: {any: [{types: [com.example.paid], then: end}], timeout: P1D}}",
+        "NotSupportedYet",
+        "spec.steps[0].waitFor",
+        "waitFor",
+    ),
     ("{name: a, wait: {for: PT1H}, next: nowhere}", "StepNotFound", "spec.steps[0].next", "nowhere"),
     (
         "{name: a, send: {templateRef: {name: nope}}}",
@@ -151,3 +163,12 @@ def test_a_target_that_runs_on_into_another_target_is_a_warning(compile_text, so
     found = compile_text(flow=sound["flow"] + steps)
     assert [(each.reason, each.path) for each in found.findings] == [("FallsThrough", "spec.steps[2]")]
     assert "default/welcome" in found.plans.flows
+
+
+def test_a_secret_that_is_not_base64_is_named(compile_text):
+    secret = 'apiVersion: v1\nkind: Secret\nmetadata: {name: smtp}\ndata: {password: "%%"}\n'
+    found = compile_text(extra=secret)
+    assert [(each.reason, each.subject) for each in found.findings] == [
+        ("InvalidValue", "Secret/default/smtp")
+    ]
+    assert "%%" not in found.findings[0].message
