@@ -70,6 +70,21 @@ async def test_a_second_owner_gets_what_was_not_acknowledged_in_order(log, first
     assert ids(await take(second, 15)) == list(range(5, 20))
 
 
+async def test_the_first_owner_gets_nothing_more(log, first, second):
+    await first.take_over()
+    await log.append(entries(0, 3))
+    await take(first, 3)
+    waiting = asyncio.create_task(first.next_batch())
+    await second.take_over()
+    await take(second, 3)
+
+    await log.append(entries(3, 6))
+
+    assert ids(await take(second, 3)) == [3, 4, 5]
+    assert not waiting.done()
+    waiting.cancel()
+
+
 async def test_what_was_acknowledged_out_of_order_does_not_come_back(log, first, second):
     await first.take_over()
     await log.append(entries(0, 6))

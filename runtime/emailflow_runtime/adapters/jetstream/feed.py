@@ -24,6 +24,8 @@ from emailflow_runtime.errors import Unavailable
 BATCH = 256
 EXPIRES = 30
 HEARTBEAT = 3
+SILENCE = 3 * HEARTBEAT
+YIELD = 0.5
 SECOND = 1_000_000_000
 RETRY_AFTER = 0.2
 
@@ -51,6 +53,7 @@ class PinnedFeed:
         self._arrived: asyncio.Queue[Msg] = asyncio.Queue()
         self._subscription: Subscription | None = None
         self._asked = 0
+        self._patience: float = SILENCE
         self._pin = ""
         self._open = False
 
@@ -101,11 +104,11 @@ class PinnedFeed:
         while not batch:
             await self._keep_pulling()
             try:
-                async with asyncio.timeout(3 * HEARTBEAT):
+                async with asyncio.timeout(self._patience):
                     message = await self._arrived.get()
             except TimeoutError:
                 # Not even a heartbeat: the pull is lost.
-                self._asked = 0
+                self._asked, self._patience = 0, SILENCE
                 continue
             self._sort(message, batch)
             while not self._arrived.empty() and len(batch) < BATCH:
@@ -147,6 +150,9 @@ class PinnedFeed:
             return
         if status == "423":
             self._pin = ""
+            # Somebody else may be taking over just now: theirs must be the first pull.
+            self._asked, self._patience = BATCH, YIELD
+            return
         # The pull is over, with this many messages not delivered.
         self._asked = max(0, self._asked - int(headers.get("Nats-Pending-Messages", BATCH)))
 
