@@ -68,8 +68,11 @@ class _Compiler:
         plan = compile_runtime(report, runtime)
         self._findings += report.findings
         providers = self._providers(runtime)
-        if not plan.default_provider and len(providers) == 1 and self._laptop:
-            plan = msgspec.structs.replace(plan, default_provider=next(iter(providers)))
+        if not plan.default_provider:
+            # As the kind says; on a laptop the only provider will do.
+            only = next(iter(providers)) if self._laptop and len(providers) == 1 else ""
+            name = "default" if "default" in providers else only
+            plan = msgspec.structs.replace(plan, default_provider=name)
         templates = self._templates(plan)
         policies = self._in_namespace(ContactPolicy, plan.namespace, compile_policy)
         around = Around(

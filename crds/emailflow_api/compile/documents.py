@@ -79,8 +79,9 @@ def _take_resource(document: Document, found: Sorted, seen: set[str]) -> None:
 
 def _take_core(document: Document, found: Sorted) -> None:
     if document.kind == "Namespace":
-        metadata = document.value.get("metadata") or {}
-        found.namespaces[document.name] = dict(metadata.get("labels") or {})
+        metadata = document.value.get("metadata")
+        labels = metadata.get("labels") if isinstance(metadata, dict) else None
+        found.namespaces[document.name] = dict(labels) if isinstance(labels, dict) else {}
         return
     held = {"ConfigMap": found.config_maps, "Secret": found.secrets}.get(document.kind)
     if held is None:

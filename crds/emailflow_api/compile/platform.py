@@ -39,7 +39,7 @@ def compile_provider(report: Report, provider: EmailProvider, *, laptop: bool) -
     if spec.smtp is not None and not caught:
         transport = _smtp(namespace, spec.smtp)
     dkim = None
-    if spec.dkim is not None:
+    if spec.dkim is not None and not caught:
         key = p.SecretKey(namespace, spec.dkim.key_secret_ref.name, spec.dkim.key_secret_ref.key)
         dkim = p.Dkim(spec.dkim.domain, spec.dkim.selector, key)
     return p.ProviderPlan(
@@ -141,8 +141,8 @@ def compile_runtime(report: Report, runtime: EmailRuntime) -> p.RuntimePlan:
     """The plan of a runtime, defaults filled in."""
     spec = runtime.spec
     report.attempt("spec.defaults.timezone", lambda: durations.zone_of(spec.defaults.timezone))
-    if spec.delivery.mode == "Redirect":
-        refuse(report, "spec.delivery.mode", "delivery mode Redirect", "Live")
+    if spec.delivery.mode != "Live":
+        refuse(report, "spec.delivery.mode", f"delivery mode {spec.delivery.mode}", "Live")
     return p.RuntimePlan(
         namespace=runtime.namespace,
         name=runtime.name,

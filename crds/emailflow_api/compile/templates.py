@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from jinja2 import TemplateSyntaxError
+from jinja2 import TemplateSyntaxError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from emailflow_api import plans as p
@@ -18,6 +18,9 @@ OWN_FILTERS = ("datetime", "date", "number", "money")
 
 _jinja = ImmutableSandboxedEnvironment()
 _jinja.filters.update(dict.fromkeys(OWN_FILTERS, str))
+for _removed in ("attr", "xmlattr", "random", "pprint"):
+    _jinja.filters.pop(_removed)
+_OUTSIDE = (nodes.Include, nodes.Extends, nodes.Import, nodes.FromImport)
 
 
 class TemplateCompiler:
@@ -122,7 +125,21 @@ class TemplateCompiler:
 
 
 def _check_syntax(report: Report, path: str, source: str) -> None:
+    """Parsing only: generating code would compute constants, which may be bombs."""
     try:
-        _jinja.from_string(source)
+        tree = _jinja.parse(source)
     except TemplateSyntaxError as error:
         report.error("TemplateSyntaxError", path, f"line {error.lineno}: {error.message}", "Jinja2")
+        return
+    except RecursionError:
+        report.error("TemplateSyntaxError", path, "is nested too deeply", "Jinja2")
+        return
+    for outside in tree.find_all(_OUTSIDE):
+        message = f"line {outside.lineno}: a template can't take in others"
+        report.error("TemplateForbidden", path, message, "`layoutRef`")
+    for used in tree.find_all(nodes.Filter):
+        if used.name not in _jinja.filters:
+            report.error("TemplateSyntaxError", path, f"line {used.lineno}: no filter named {used.name}")
+    for test in tree.find_all(nodes.Test):
+        if test.name not in _jinja.tests:
+            report.error("TemplateSyntaxError", path, f"line {test.lineno}: no test named {test.name}")
