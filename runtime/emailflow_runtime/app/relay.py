@@ -73,4 +73,7 @@ class Relay:
                 await asyncio.sleep(RETRY_AFTER)
         for parcel in parcels:
             parcel.published()
-        self._note_position(parcels[-1].sequence)
+        last = parcels[-1].sequence
+        # Parcels of one commit share its sequence; while one of them waits, the commit is not done with.
+        waiting = bool(self._parcels) and self._parcels[0].sequence <= last
+        self._note_position(last - 1 if waiting else last)

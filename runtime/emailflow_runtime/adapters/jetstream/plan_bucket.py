@@ -11,7 +11,7 @@ import msgspec
 
 from emailflow_api import plans as p
 from emailflow_runtime.adapters.jetstream.bucket_tail import BucketTail
-from emailflow_runtime.adapters.jetstream.connection import Connection
+from emailflow_runtime.adapters.jetstream.connection import Connection, checked
 
 _Plan = TypeVar("_Plan", bound=msgspec.Struct)
 CURRENT = "current."
@@ -120,4 +120,4 @@ class PlanBucket:
                 await self._put(key, b"", {"KV-Operation": "DEL"})
 
     async def _put(self, key: str, value: bytes, headers: dict[str, str] | None = None) -> None:
-        await self._connection.request(f"$KV.{self._bucket}.{key}", value, headers)
+        checked(await self._connection.request(f"$KV.{self._bucket}.{key}", value, headers))

@@ -1,0 +1,36 @@
+"""The relay: facts go out in order, and its position never passes one that is not out."""
+
+import asyncio
+from collections.abc import Sequence
+
+from emailflow_runtime.app.relay import MAX_BATCH, Parcel, Relay
+from emailflow_runtime.app.stores import LogEntry
+from emailflow_runtime.core.cloudevents.event import CloudEvent
+
+
+class Log:
+    """Takes everything, one batch at a time."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+
+    async def append(self, entries: Sequence[LogEntry]) -> None:
+        await asyncio.sleep(0)
+        self.ids += [entry.event.id for entry in entries]
+
+
+def parcel(sequence: int, *ids: str) -> Parcel:
+    events = [LogEntry(CloudEvent(id=each, source="/s", type="t"), "c", 0) for each in ids]
+    return Parcel(sequence, events, lambda: None)
+
+
+async def test_the_position_stays_below_a_commit_of_which_facts_still_wait() -> None:
+    log, noted = Log(), list[tuple[int, int]]()
+    relay = Relay(log, lambda position: noted.append((position, len(log.ids))))  # type: ignore[arg-type]
+    for number in range(MAX_BATCH + 1):
+        relay.put(parcel(7, f"f{number}"))
+    running = asyncio.create_task(relay.run())
+    await asyncio.wait_for(relay.drained(), 5)
+    running.cancel()
+    assert noted == [(6, MAX_BATCH), (7, MAX_BATCH + 1)]
+    assert log.ids == [f"f{number}" for number in range(MAX_BATCH + 1)]
