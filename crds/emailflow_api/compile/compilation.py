@@ -1,20 +1,20 @@
 """The whole: from documents to the plans of one runtime, and everything that is wrong with them."""
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from emailflow_api import plans as p
 from emailflow_api.compile.documents import Held, Sorted, sort_documents
+from emailflow_api.compile.event_types import compile_event_type
 from emailflow_api.compile.flows import Around, compile_flow
-from emailflow_api.compile.platform import (
-    compile_event_type,
-    compile_policy,
-    compile_provider,
-    compile_runtime,
-)
+from emailflow_api.compile.policies import compile_policy
+from emailflow_api.compile.providers import DELIVER, compile_provider
 from emailflow_api.compile.report import Report
+from emailflow_api.compile.runtimes import Key, check_allowed, choose, compile_runtime, runtime_of
 from emailflow_api.compile.templates import TemplateCompiler
 from emailflow_api.errors import Finding
 from emailflow_api.kinds import (
@@ -24,13 +24,17 @@ from emailflow_api.kinds import (
     EmailRuntime,
     EmailTemplate,
     EventType,
+    Resource,
 )
-from emailflow_api.kinds.metadata import API_VERSION, Resource
 from emailflow_api.reading import Document
 
 _R = TypeVar("_R", bound=Resource)
+_P = TypeVar("_P")
+_S = TypeVar("_S", bound=msgspec.Struct)
 LAPTOP_SENDER = p.Address("hello@example.com", "EmailFlow")
 """Who mails are from on a laptop when nothing says so."""
+LARGEST_PLAN = 1_000_000
+"""Bytes: nats-server's max_payload is 1 MiB by default, and a plan is one message."""
 
 
 class Compilation(msgspec.Struct):
@@ -45,87 +49,69 @@ class Compilation(msgspec.Struct):
 
 
 def compile_resources(
-    documents: Iterable[Document], *, laptop: bool = False, runtime: tuple[str, str] | None = None
+    documents: Iterable[Document], *, laptop: bool = False, runtime: Key | None = None
 ) -> Compilation:
     """Compile all documents for one runtime: the one named (namespace, name), else the only one there is.
 
     `laptop` fills in what `emailflow dev` promises: an EmailRuntime and an EmailProvider named `default`
     where there is none, and the mail catcher in the place of every provider that isn't annotated
-    `emailflow.dev/deliver: "true"`.
+    `emailflow.dev/deliver: "true"`. Never raises; without a usable runtime, no flow is in the plans.
     """
-    return _Compiler(sort_documents(documents), laptop=laptop).compile(runtime)
+    return _Compiler(sort_documents(documents), runtime, laptop=laptop).compile()
 
 
 class _Compiler:
-    def __init__(self, found: Sorted, *, laptop: bool) -> None:
+    def __init__(self, found: Sorted, wanted: Key | None, *, laptop: bool) -> None:
         self._found = found
         self._laptop = laptop
+        self._wanted = wanted
+        self._chosen = choose(found, wanted, laptop=laptop)
+        self._runtime = self._chosen.runtime
         self._findings = list(found.findings)
 
-    def compile(self, wanted: tuple[str, str] | None) -> Compilation:
-        runtime = self._choose(wanted)
-        report = Report(_subject(runtime))
-        plan = compile_runtime(report, runtime)
+    def compile(self) -> Compilation:
+        report = Report(_subject(self._runtime))
+        runtime = compile_runtime(report, self._runtime, laptop=self._laptop)
+        usable = self._chosen.there and not report.failed
         self._findings += report.findings
-        providers = self._providers(runtime)
-        if not plan.default_provider:
-            # As the kind says; on a laptop the only provider will do.
-            only = next(iter(providers)) if self._laptop and len(providers) == 1 else ""
-            name = "default" if "default" in providers else only
-            plan = msgspec.structs.replace(plan, default_provider=name)
-        templates = self._templates(plan)
-        policies = self._in_namespace(ContactPolicy, plan.namespace, compile_policy)
+        self._warn_of_others()
+        providers = self._providers()
+        if self._chosen.implied and len(providers) == 1:
+            runtime = replace(runtime, default_provider=next(iter(providers)))
+        policies = self._shared(
+            ContactPolicy, lambda report, policy: compile_policy(report, policy, providers)
+        )
+        event_types = self._event_types()
         around = Around(
-            runtime=plan,
-            allowed=runtime.spec.allowed_namespaces,
-            labels=self._found.namespaces,
-            templates=templates,
+            runtime=runtime,
+            templates=self._templates(),
             providers=providers,
             policies={each.name: each for each in policies},
+            files=self._found.config_maps,
+            schemas={each.type: json.loads(each.schema) for each in event_types.values() if each.schema},
         )
-        flows, programs = self._flows(runtime, around)
+        flows, programs = self._flows(around, usable=usable)
         plans = p.Plans(
-            runtime=plan,
+            runtime=runtime,
             flows=flows,
             programs=programs,
-            templates=templates,
+            templates=dict(around.templates),
             providers=providers,
             policies=dict(around.policies),
-            event_types=self._event_types(plan.namespace),
+            event_types=event_types,
         )
         samples = {
             f"{each.namespace}/{each.name}": dict(each.spec.sample)
             for each in self._found.of(EmailTemplate)
             if each.spec.sample
         }
-        return Compilation(
-            plans, tuple(self._findings), self._found.secrets, self._found.config_maps, samples
-        )
+        findings = tuple(self._findings)
+        return Compilation(plans, findings, self._found.secrets, self._found.config_maps, samples)
 
-    def _choose(self, wanted: tuple[str, str] | None) -> EmailRuntime:
-        """The runtime to compile for. Several on a laptop: the first by name, which is said."""
-        known: list[EmailRuntime] = self._found.of(EmailRuntime)
-        runtimes = sorted(known, key=lambda each: (each.namespace, each.name))
-        if wanted is not None:
-            runtimes = [each for each in runtimes if (each.namespace, each.name) == wanted]
-        if not runtimes:
-            namespace, name = wanted or ("default", "default")
-            return EmailRuntime.model_validate(
-                {
-                    "apiVersion": API_VERSION,
-                    "kind": "EmailRuntime",
-                    "metadata": {"name": name, "namespace": namespace},
-                    "spec": {},
-                }
-            )
-        for other in runtimes[1:]:
-            report = Report(_subject(other))
-            report.warning("NotServed", "", f"only {_subject(runtimes[0])} is served here")
-            self._findings += report.findings
-        return runtimes[0]
+    # --- object by object ---------------------------------------------------------------------------
 
-    def _compiled(self, resources: Iterable[_R], make: Any) -> list[tuple[_R, Any]]:
-        """What `make(report, resource)` gives for each that is sound."""
+    def _compiled(self, resources: Iterable[_R], make: Callable[[Report, _R], _P]) -> list[tuple[_R, _P]]:
+        """What `make` gives for each that is sound."""
         made = []
         for resource in resources:
             report = Report(_subject(resource))
@@ -135,90 +121,111 @@ class _Compiler:
                 made.append((resource, plan))
         return made
 
-    def _in_namespace(self, kind: type[_R], namespace: str, make: Any) -> list[Any]:
+    def _shared(self, kind: type[_R], make: Callable[[Report, _R], _S]) -> list[_S]:
         """Plans of a kind that counts only in the runtime's namespace."""
-        resources: list[_R] = self._found.of(kind)
-        for each in resources:
-            if each.namespace != namespace:
-                report = Report(_subject(each))
+
+        def fitting(report: Report, resource: _R) -> _S:
+            return _fitting(report, make(report, resource))
+
+        here = [each for each in self._found.of(kind) if each.namespace == self._runtime.namespace]
+        return [plan for _, plan in self._compiled(here, fitting)]
+
+    def _warn_of_others(self) -> None:
+        """In a folder, say what has no effect: in a cluster, it may well be another runtime's."""
+        if self._wanted is not None:
+            return
+        chosen = (self._runtime.namespace, self._runtime.name)
+        runtimes = {(each.namespace, each.name) for each in self._found.of(EmailRuntime)}
+        homes = {namespace for namespace, _ in runtimes} | {chosen[0]}
+        for each in self._found.resources:
+            report = Report(_subject(each))
+            if isinstance(each, EmailRuntime) and (each.namespace, each.name) != chosen:
+                report.warning("NotServed", "", f"only the EmailRuntime {'/'.join(chosen)} is served here")
+            elif isinstance(each, EmailProvider | ContactPolicy | EventType) and each.namespace not in homes:
                 report.warning(
                     "OtherNamespace",
                     "metadata.namespace",
-                    "counts only in its runtime's namespace",
-                    namespace,
+                    "counts only in the namespace of its EmailRuntime",
+                    " or ".join(sorted(homes)),
                 )
-                self._findings += report.findings
-        return [plan for _, plan in self._compiled((r for r in resources if r.namespace == namespace), make)]
+            self._findings += report.findings
 
-    def _providers(self, runtime: EmailRuntime) -> dict[str, p.ProviderPlan]:
+    # --- kind by kind -------------------------------------------------------------------------------
+
+    def _providers(self) -> dict[str, p.ProviderPlan]:
+        captured = self._runtime.spec.delivery.mode != "Live"
+
         def make(report: Report, provider: EmailProvider) -> p.ProviderPlan:
-            return compile_provider(report, provider, laptop=self._laptop)
+            delivers = provider.metadata.annotations.get(DELIVER) == "true" and not captured
+            return compile_provider(report, provider, caught=self._laptop and not delivers)
 
-        made = {each.name: each for each in self._in_namespace(EmailProvider, runtime.namespace, make)}
-        if self._laptop:
-            if not self._found.of(EmailProvider):
-                made["default"] = p.ProviderPlan(runtime.namespace, "default", p.Catcher())
-            # A mail that is only caught may come from anybody.
-            made = {
-                name: msgspec.structs.replace(each, sender=each.sender or LAPTOP_SENDER)
-                if isinstance(each.transport, p.Catcher)
-                else each
-                for name, each in made.items()
-            }
-        return made
+        made = {each.name: each for each in self._shared(EmailProvider, make)}
+        declared = self._found.of(EmailProvider) or self._found.broken(EmailProvider)
+        if self._laptop and not declared:
+            made["default"] = p.ProviderPlan(self._runtime.namespace, "default", p.Catcher())
+        # A mail that is only caught may come from anybody.
+        return {
+            name: replace(each, sender=each.sender or LAPTOP_SENDER)
+            if isinstance(each.transport, p.Catcher)
+            else each
+            for name, each in made.items()
+        }
 
-    def _templates(self, runtime: p.RuntimePlan) -> dict[str, p.TemplatePlan]:
+    def _templates(self) -> dict[str, p.TemplatePlan]:
         by_name = {f"{each.namespace}/{each.name}": each for each in self._found.of(EmailTemplate)}
-        compiler = TemplateCompiler(by_name, self._found.config_maps, runtime.namespace)
-        made = self._compiled(by_name.values(), compiler.compile)
+        compiler = TemplateCompiler(by_name, self._found.config_maps, self._runtime.namespace)
+        made = self._compiled(
+            by_name.values(),
+            lambda report, template: _fitting(report, compiler.compile(report, template)),
+        )
         return {f"{each.namespace}/{each.name}": plan for each, plan in made}
 
-    def _event_types(self, namespace: str) -> dict[str, p.EventTypePlan]:
+    def _event_types(self) -> dict[str, p.EventTypePlan]:
         made: dict[str, p.EventTypePlan] = {}
-        for plan in self._in_namespace(EventType, namespace, compile_event_type):
-            if plan.type in made:
-                report = Report(f"EventType/{namespace}/{plan.name}")
-                report.error(
-                    "DuplicateType",
-                    "spec.type",
-                    f"{plan.type} has the EventType {made[plan.type].name} already",
-                )
-                self._findings += report.findings
-                continue
-            made[plan.type] = plan
+
+        def make(report: Report, event_type: EventType) -> p.EventTypePlan:
+            plan = compile_event_type(report, event_type)
+            if (first := made.get(plan.type)) is not None:
+                message = f"{plan.type} has the EventType {first.name} already"
+                report.error("DuplicateType", "spec.type", message, "one EventType for each type")
+            elif not report.failed:
+                made[plan.type] = plan
+            return plan
+
+        self._shared(EventType, make)
         return made
 
-    def _flows(
-        self, runtime: EmailRuntime, around: Around
-    ) -> tuple[dict[str, p.FlowPlan], dict[str, p.Program]]:
-        flows: dict[str, p.FlowPlan] = {}
-        programs: dict[str, p.Program] = {}
-        mine = [each for each in self._found.of(EmailFlow) if self._is_served(each, runtime)]
-        made = self._compiled(mine, lambda report, flow: compile_flow(report, flow, around))
-        for flow, (plan, program) in made:
-            flows[f"{flow.namespace}/{flow.name}"] = plan
-            programs[plan.revision] = program
-        return flows, programs
+    def _flows(self, around: Around, *, usable: bool) -> tuple[dict[str, p.FlowPlan], dict[str, p.Program]]:
+        def make(report: Report, flow: EmailFlow) -> tuple[p.FlowPlan, p.Program]:
+            if not self._chosen.implied:
+                labels = self._found.namespaces.get(flow.namespace, {})
+                check_allowed(report, flow.namespace, self._runtime, labels)
+            plan, program = compile_flow(report, flow, around)
+            if not usable or not self._is_served(flow):
+                message = f"there is no usable EmailRuntime `{'/'.join(runtime_of(flow))}`"
+                report.error("RuntimeNotFound", "spec.runtimeRef", message)
+            return plan, _fitting(report, program)
 
-    def _is_served(self, flow: EmailFlow, runtime: EmailRuntime) -> bool:
-        reference = flow.spec.runtime_ref
-        name = reference.name if reference else "default"
-        namespace = (reference.namespace if reference else None) or flow.namespace
-        if (namespace, name) == (runtime.namespace, runtime.name):
-            return True
-        known: Mapping[tuple[str, str], EmailRuntime] = {
-            (each.namespace, each.name): each for each in self._found.of(EmailRuntime)
-        }
-        if (namespace, name) not in known:
-            # On a laptop, one runtime serves every flow that names none.
-            if self._laptop and reference is None:
-                return True
-            report = Report(_subject(flow))
-            report.error("RuntimeNotFound", "spec.runtimeRef", f"there is no EmailRuntime {namespace}/{name}")
-            self._findings += report.findings
-        return False
+        made = self._compiled(filter(self._concerns, self._found.of(EmailFlow)), make)
+        flows = {f"{flow.namespace}/{flow.name}": plan for flow, (plan, _) in made}
+        return flows, {plan.revision: program for _, (plan, program) in made}
+
+    def _is_served(self, flow: EmailFlow) -> bool:
+        return self._chosen.implied or runtime_of(flow) == (self._runtime.namespace, self._runtime.name)
+
+    def _concerns(self, flow: EmailFlow) -> bool:
+        """Whether the flow is the chosen runtime's, or nobody's. Others are another compilation's."""
+        others = {(each.namespace, each.name) for each in self._found.of(EmailRuntime)}
+        others |= set(self._found.broken(EmailRuntime))
+        return self._is_served(flow) or runtime_of(flow) not in others
+
+
+def _fitting(report: Report, plan: _S) -> _S:
+    """The plan; one that is too large to be written is an error."""
+    if (size := len(p.encode(plan))) > LARGEST_PLAN:
+        report.error("TooLarge", "spec", f"is {size:,} bytes as a plan", f"at most {LARGEST_PLAN:,}")
+    return plan
 
 
 def _subject(resource: Resource) -> str:
-    kind: str = resource.kind  # type: ignore[attr-defined] # every concrete kind has it
-    return f"{kind}/{resource.namespace}/{resource.name}"
+    return f"{type(resource).__name__}/{resource.namespace}/{resource.name}"

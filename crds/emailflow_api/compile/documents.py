@@ -1,95 +1,98 @@
 """Sorting documents: models of our kinds, Secrets and ConfigMaps by name, labels of namespaces."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from emailflow_api.errors import ApiError, Finding, Severity
-from emailflow_api.kinds import (
-    GROUP,
-    ContactPolicy,
-    EmailFlow,
-    EmailProvider,
-    EmailRuntime,
-    EmailTemplate,
-    EventType,
-    InvalidResource,
-    parse,
-)
-from emailflow_api.kinds.metadata import Resource
-from emailflow_api.reading import Document, decoded_data
+from emailflow_api.compile.report import Report
+from emailflow_api.errors import Finding
+from emailflow_api.kinds import GROUP, KINDS, RESOURCES, InvalidResource, Resource, parse
+from emailflow_api.kinds.text import OBJECT_NAME
+from emailflow_api.reading import Document, InvalidValue, decoded_data
 
 Held = dict[tuple[str, str], dict[str, bytes]]
 """By (namespace, name), then by key."""
+NAME_LABEL = "kubernetes.io/metadata.name"
+"""The label that the API server puts on every Namespace."""
 
 
 class Sorted(msgspec.Struct):
     """What a set of documents holds."""
 
     resources: list[Resource] = []
+    declared: dict[str, str] = {}
+    """Position of each document of our kinds by subject, also of those that are no valid resource."""
     secrets: Held = {}
     config_maps: Held = {}
     namespaces: dict[str, dict[str, str]] = {}
+    """Labels by namespace."""
     findings: list[Finding] = []
 
     def of(self, kind: type[Any]) -> list[Any]:
         """The resources of one kind."""
         return [each for each in self.resources if isinstance(each, kind)]
 
-
-OURS = (EmailFlow, EmailTemplate, EmailProvider, EventType, ContactPolicy, EmailRuntime)
+    def broken(self, kind: type[Resource]) -> list[tuple[str, str]]:
+        """Namespace and name of those of one kind that are declared, but not valid."""
+        sound = {f"{kind.__name__}/{each.namespace}/{each.name}" for each in self.of(kind)}
+        names = [subject.split("/") for subject in self.declared if subject not in sound]
+        return [(namespace, name) for found, namespace, name in names if found == kind.__name__]
 
 
 def sort_documents(documents: Iterable[Document]) -> Sorted:
     """Every document in its place; kinds of others are passed by."""
     found = Sorted()
-    seen: set[str] = set()
     for document in documents:
-        if document.api_version.startswith(f"{GROUP}/"):
-            _take_resource(document, found, seen)
+        forgotten = not document.api_version and document.kind in KINDS
+        if document.api_version.startswith(f"{GROUP}/") or forgotten:
+            _take_resource(document, found)
         elif document.api_version == "v1":
             _take_core(document, found)
     return found
 
 
-def _take_resource(document: Document, found: Sorted, seen: set[str]) -> None:
+def _take_resource(document: Document, found: Sorted) -> None:
+    report = Report(document.subject)
+    if (first := found.declared.get(document.subject)) is not None:
+        message = f"is declared twice, at {first} and at {document.position}"
+        report.error("DuplicateObject", "metadata.name", message, "one declaration")
+        found.findings += report.findings
+        return
     try:
         resource = parse(document.value)
     except InvalidResource as invalid:
         found.findings += invalid.findings
-        return
-    if not isinstance(resource, OURS):
-        return
-    if document.subject in seen:
-        found.findings.append(
-            Finding(
-                Severity.ERROR,
-                "DuplicateObject",
-                document.subject,
-                "",
-                "is declared twice",
-                f"one declaration (another one is at {document.position})",
-            )
-        )
-        return
-    seen.add(document.subject)
-    found.resources.append(resource)
+    else:
+        if isinstance(resource, Resource):
+            found.resources.append(resource)
+    if document.kind in RESOURCES and _is_named(document):
+        found.declared[document.subject] = document.position
+
+
+def _is_named(document: Document) -> bool:
+    return all(re.fullmatch(OBJECT_NAME, name) for name in (document.namespace, document.name))
 
 
 def _take_core(document: Document, found: Sorted) -> None:
     if document.kind == "Namespace":
-        metadata = document.value.get("metadata")
-        labels = metadata.get("labels") if isinstance(metadata, dict) else None
-        found.namespaces[document.name] = dict(labels) if isinstance(labels, dict) else {}
+        found.namespaces[document.name] = {**_labels(document), NAME_LABEL: document.name}
         return
     held = {"ConfigMap": found.config_maps, "Secret": found.secrets}.get(document.kind)
     if held is None:
         return
     try:
         held[document.namespace, document.name] = decoded_data(document.value)
-    except ApiError as invalid:
-        message = str(invalid).partition(": ")[2]
-        found.findings.append(
-            Finding(Severity.ERROR, invalid.reason, document.subject, invalid.path, message, invalid.expected)
-        )
+    except InvalidValue as invalid:
+        report = Report(document.subject)
+        report.error(invalid.reason, invalid.path, str(invalid).partition(": ")[2], invalid.expected)
+        found.findings += report.findings
+
+
+def _labels(document: Document) -> dict[str, str]:
+    metadata = document.value.get("metadata")
+    labels = metadata.get("labels") if isinstance(metadata, Mapping) else None
+    if not isinstance(labels, Mapping):
+        return {}
+    return {name: value for name, value in labels.items() if isinstance(value, str)}

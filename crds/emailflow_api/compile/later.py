@@ -3,18 +3,96 @@
 What would misbehave if it were ignored is an error; what is only not enforced yet is a warning.
 """
 
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
 from emailflow_api.compile.report import Report
+from emailflow_api.errors import Severity
 
 NOT_SUPPORTED_YET = "NotSupportedYet"
-STEPS = ("wait_for", "split", "set", "emit")
-"""Actions of a step, by attribute."""
 
 
-def refuse(report: Report, path: str, what: str, instead: str = "") -> None:
+class Later(NamedTuple):
+    """One thing that comes later: where it stands, whether a spec says it, and what works instead."""
+
+    severity: Severity
+    path: str
+    said: Callable[[Any], Any]
+    what: str
+    instead: str = ""
+
+
+STEPS = {"wait_for": "waitFor", "split": "split", "set": "set", "emit": "emit"}
+"""Actions of a step: attribute -> member."""
+STEPS_INSTEAD = "send, wait, branch or end"
+
+FLOW = (
+    Later(
+        Severity.ERROR,
+        "spec.revisionPolicy",
+        lambda spec: spec.revision_policy != "Pin",
+        "a revisionPolicy other than Pin",
+        "Pin",
+    ),
+    Later(
+        Severity.ERROR,
+        "spec.templates",
+        lambda spec: spec.templates != "Current",
+        "templates: Pinned",
+        "Current",
+    ),
+    Later(
+        Severity.ERROR,
+        "spec.deletionPolicy",
+        lambda spec: spec.deletion_policy != "Drain",
+        "deletionPolicy: Exit",
+        "Drain",
+    ),
+)
+TEMPLATE = (Later(Severity.WARNING, "spec.tracking", lambda spec: spec.tracking, "tracking"),)
+PROVIDER = (
+    Later(
+        Severity.ERROR, "spec.type", lambda spec: spec.smtp is None, "a provider type other than Smtp", "Smtp"
+    ),
+    Later(Severity.WARNING, "spec.failover", lambda spec: spec.failover, "failover"),
+    Later(Severity.WARNING, "spec.rate.warmup", lambda spec: spec.rate.warmup, "warmup"),
+    Later(Severity.WARNING, "spec.feedback", lambda spec: spec.feedback, "feedback"),
+)
+POLICY = (
+    Later(Severity.WARNING, "spec.caps", lambda spec: spec.caps, "a cap"),
+    Later(Severity.WARNING, "spec.quietHours", lambda spec: spec.quiet_hours, "quietHours"),
+    Later(Severity.WARNING, "spec.tracking", lambda spec: spec.tracking, "tracking"),
+    Later(Severity.WARNING, "spec.complaints", lambda spec: spec.complaints, "complaints"),
+    Later(
+        Severity.WARNING,
+        "spec.consent",
+        lambda spec: spec.consent == "DoubleOptIn",
+        "asking for confirmation: DoubleOptIn counts like OptIn, so it",
+    ),
+)
+RUNTIME = (
+    Later(
+        Severity.ERROR,
+        "spec.delivery.mode",
+        lambda spec: spec.delivery.mode != "Live",
+        "a delivery mode other than Live",
+        "Live, or another EmailRuntime whose providers lead nowhere",
+    ),
+)
+
+
+def check(report: Report, table: tuple[Later, ...], spec: Any, *, caught: bool = False) -> None:
+    """Report what the spec says of the table. Where mails are only `caught`, nothing can go wrong by it,
+    so what would be an error passes."""
+    for row in table:
+        if not row.said(spec):
+            continue
+        if row.severity is Severity.WARNING:
+            report.warning(NOT_SUPPORTED_YET, row.path, f"{row.what} has no effect yet")
+        elif not caught:
+            refuse(report, row.path, row.what, row.instead)
+
+
+def refuse(report: Report, path: str, what: str, instead: str) -> None:
     """This can't be ignored: people would get the wrong mail."""
     report.error(NOT_SUPPORTED_YET, path, f"{what} is part of the API, but not supported yet", instead)
-
-
-def warn(report: Report, path: str, what: str) -> None:
-    """This is kept, but has no effect yet."""
-    report.warning(NOT_SUPPORTED_YET, path, f"{what} has no effect yet")

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from emailflow_api.errors import ApiError, Finding, Severity
-from emailflow_api.expressions import Result, Scope, compile_expression
 
 _T = TypeVar("_T")
 
@@ -34,11 +33,5 @@ class Report:
         try:
             return make()
         except ApiError as error:
-            self.error(error.reason, f"{path}.{error.path}".rstrip("."), str(error), error.expected)
+            self.error(error.reason, path, str(error), error.expected)
             return None
-
-    def expression(self, path: str, text: str | None, scope: Scope, result: Result) -> str:
-        """The expression's text if it compiles, else empty and a finding."""
-        if text and self.attempt(path, lambda: compile_expression(text, scope, result)) is not None:
-            return text
-        return ""

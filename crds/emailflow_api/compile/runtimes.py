@@ -1,0 +1,106 @@
+"""Runtimes: which one is compiled for, which flows it serves, and its own settings."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from emailflow_api import plans as p
+from emailflow_api.compile import later
+from emailflow_api.compile.addresses import check_address
+from emailflow_api.compile.documents import Sorted
+from emailflow_api.compile.providers import secret_key
+from emailflow_api.compile.report import Report
+from emailflow_api.compile.times import check_duration, check_zone
+from emailflow_api.kinds import API_VERSION, EmailFlow, EmailRuntime
+
+Key = tuple[str, str]
+"""Namespace and name."""
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    """The runtime that is compiled for. `there`: it is usable. `implied`: no document declares one, so it
+    stands for whichever runtime the flows mean."""
+
+    runtime: EmailRuntime
+    there: bool = True
+    implied: bool = False
+
+
+def choose(found: Sorted, wanted: Key | None, *, laptop: bool) -> Chosen:
+    """The runtime that is wanted, else the first by name. On a laptop without any, one is implied: it has
+    the name that the first flow gives it, and is everybody's."""
+    runtimes = {(each.namespace, each.name): each for each in found.of(EmailRuntime)}
+    if wanted is not None:
+        known = runtimes.get(wanted)
+        return Chosen(known) if known else Chosen(_blank(wanted), there=False)
+    if runtimes:
+        return Chosen(runtimes[min(runtimes)])
+    if broken := sorted(found.broken(EmailRuntime)):
+        return Chosen(_blank(broken[0]), there=laptop, implied=laptop)
+    meant = sorted(map(runtime_of, found.of(EmailFlow)))
+    return Chosen(_blank(meant[0] if meant else ("default", "default")), there=laptop, implied=laptop)
+
+
+def _blank(key: Key) -> EmailRuntime:
+    """A runtime that says nothing: every default holds."""
+    namespace, name = key
+    return EmailRuntime.model_validate(
+        {
+            "apiVersion": API_VERSION,
+            "kind": "EmailRuntime",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {},
+        }
+    )
+
+
+def runtime_of(flow: EmailFlow) -> Key:
+    """The runtime that a flow means: its `runtimeRef`, else `default` in its own namespace."""
+    reference = flow.spec.runtime_ref
+    if reference is None:
+        return flow.namespace, "default"
+    return reference.namespace or flow.namespace, reference.name
+
+
+def check_allowed(report: Report, namespace: str, runtime: EmailRuntime, labels: Mapping[str, str]) -> None:
+    """Report a flow whose namespace (with these labels) the runtime does not let in."""
+    allowed = runtime.spec.allowed_namespaces
+    if namespace == runtime.namespace or allowed.from_ == "All":
+        return
+    wanted = allowed.selector.match_labels if allowed.selector else None
+    if wanted is None or any(labels.get(name) != value for name, value in wanted.items()):
+        report.error(
+            "NotAllowed",
+            "spec.runtimeRef",
+            f"the EmailRuntime {runtime.namespace}/{runtime.name} does not let the namespace {namespace} in",
+            "the runtime's `allowedNamespaces` to name it",
+        )
+
+
+def compile_runtime(report: Report, runtime: EmailRuntime, *, laptop: bool) -> p.RuntimePlan:
+    """The plan of a runtime, defaults filled in; what is wrong is in the report."""
+    spec = runtime.spec
+    later.check(report, later.RUNTIME, spec, caught=laptop)
+    check_zone(report, "spec.defaults.timezone", spec.defaults.timezone)
+    if spec.delivery.to:
+        check_address(report, "spec.delivery.to", spec.delivery.to)
+    for member in ("events", "dedupe", "dead_letters"):
+        path = "spec.retention." + member.replace("_l", "L")
+        check_duration(report, path, getattr(spec.retention, member))
+    return p.RuntimePlan(
+        namespace=runtime.namespace,
+        name=runtime.name,
+        shards=spec.shards or 1,
+        public_url=spec.public_url or "",
+        keys=secret_key(runtime.namespace, spec.keys_secret_ref),
+        default_provider=spec.defaults.provider_ref.name if spec.defaults.provider_ref else "default",
+        default_policy=spec.defaults.policy_ref.name if spec.defaults.policy_ref else "",
+        default_locale=spec.defaults.locale,
+        default_timezone=spec.defaults.timezone,
+        retention_events=spec.retention.events,
+        retention_dedupe=spec.retention.dedupe,
+        retention_dead_letters=spec.retention.dead_letters,
+        max_body_bytes=spec.door.max_body_bytes,
+        unknown_types=spec.door.unknown_types,
+        suspend=spec.suspend,
+    )
