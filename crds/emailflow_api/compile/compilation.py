@@ -67,6 +67,8 @@ class _Compiler:
         self._wanted = wanted
         self._chosen = choose(found, wanted, laptop=laptop)
         self._runtime = self._chosen.runtime
+        self._runtimes = {(each.namespace, each.name) for each in found.of(EmailRuntime)}
+        self._runtimes |= set(found.broken(EmailRuntime))
         self._findings = list(found.findings)
 
     def compile(self) -> Compilation:
@@ -135,8 +137,7 @@ class _Compiler:
         if self._wanted is not None:
             return
         chosen = (self._runtime.namespace, self._runtime.name)
-        runtimes = {(each.namespace, each.name) for each in self._found.of(EmailRuntime)}
-        homes = {namespace for namespace, _ in runtimes} | {chosen[0]}
+        homes = {namespace for namespace, _ in self._runtimes} | {chosen[0]}
         for each in self._found.resources:
             report = Report(_subject(each))
             if isinstance(each, EmailRuntime) and (each.namespace, each.name) != chosen:
@@ -197,13 +198,13 @@ class _Compiler:
 
     def _flows(self, around: Around, *, usable: bool) -> tuple[dict[str, p.FlowPlan], dict[str, p.Program]]:
         def make(report: Report, flow: EmailFlow) -> tuple[p.FlowPlan, p.Program]:
-            if not self._chosen.implied:
-                labels = self._found.namespaces.get(flow.namespace, {})
-                check_allowed(report, flow.namespace, self._runtime, labels)
-            plan, program = compile_flow(report, flow, around)
             if not usable or not self._is_served(flow):
                 message = f"there is no usable EmailRuntime `{'/'.join(runtime_of(flow))}`"
                 report.error("RuntimeNotFound", "spec.runtimeRef", message)
+            elif not self._chosen.implied:
+                labels = self._found.namespaces.get(flow.namespace, {})
+                check_allowed(report, flow.namespace, self._runtime, labels)
+            plan, program = compile_flow(report, flow, around)
             return plan, _fitting(report, program)
 
         made = self._compiled(filter(self._concerns, self._found.of(EmailFlow)), make)
@@ -215,9 +216,7 @@ class _Compiler:
 
     def _concerns(self, flow: EmailFlow) -> bool:
         """Whether the flow is the chosen runtime's, or nobody's. Others are another compilation's."""
-        others = {(each.namespace, each.name) for each in self._found.of(EmailRuntime)}
-        others |= set(self._found.broken(EmailRuntime))
-        return self._is_served(flow) or runtime_of(flow) not in others
+        return self._is_served(flow) or runtime_of(flow) not in self._runtimes
 
 
 def _fitting(report: Report, plan: _S) -> _S:

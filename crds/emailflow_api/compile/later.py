@@ -76,7 +76,7 @@ RUNTIME = (
         "spec.delivery.mode",
         lambda spec: spec.delivery.mode != "Live",
         "a delivery mode other than Live",
-        "Live, or another EmailRuntime whose providers lead nowhere",
+        "Live",
     ),
 )
 
