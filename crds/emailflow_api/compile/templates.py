@@ -101,7 +101,7 @@ class TemplateCompiler:
         found = next((self._templates[name] for name in names if name in self._templates), None)
         path = "spec.layoutRef.name"
         if found is None:
-            wanted = " or ".join(dict.fromkeys(names))
+            wanted = "` or `".join(dict.fromkeys(names))
             report.error("LayoutNotFound", path, f"there is no usable EmailTemplate `{wanted}`")
             return "", ""
         if found.spec.layout_ref is not None:

@@ -9,12 +9,19 @@ from hypothesis import strategies as st
 from emailflow_api.compile import compile_resources
 from emailflow_api.reading import read_documents
 
-FOLDER = Path(__file__).parents[3] / "examples" / "onboarding"
-DOCUMENTS = [
-    document
-    for file in sorted(FOLDER.glob("*.yaml"))
-    for document in read_documents(file.read_text(encoding="utf-8"), file.name)
-]
+
+def read_folder(folder):
+    return [
+        document
+        for file in sorted(folder.glob("*.yaml"))
+        for document in read_documents(file.read_text(encoding="utf-8"), file.name)
+    ]
+
+
+ROOT = Path(__file__).parents[3]
+EXAMPLE = read_folder(ROOT / "examples" / "onboarding")
+EVERY_FIELD = read_folder(ROOT / "tests" / "unit" / "api" / "manifests")
+DOCUMENTS = EXAMPLE + EVERY_FIELD
 ODD = st.sampled_from([None, "", "end", "PT1H", "{{", "1 +", 0, -1, True, [], {}, [None], {"name": ""}])
 
 
@@ -57,6 +64,6 @@ def test_compile_never_raises(damages, laptop):
 
 
 def test_the_example_is_sound():
-    found = compile_resources(DOCUMENTS, laptop=True)
+    found = compile_resources(EXAMPLE, laptop=True)
     assert found.findings == ()
     assert set(found.plans.flows) == {"default/onboarding"}

@@ -1,6 +1,10 @@
 """What an author is told about an expression before it ever runs."""
 
+import contextlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from emailflow_api.errors import InvalidExpression
 from emailflow_api.expressions import Result, Scope, compile_expression
@@ -78,3 +82,20 @@ def test_a_type_that_can_never_be_right_is_refused(text: str, result: Result, gi
 @pytest.mark.parametrize("result", Result)
 def test_what_only_the_data_knows_compiles_for_any_result(result: Result) -> None:
     assert compile_expression("event.data.anything", Scope.ENTRY, result).result is result
+
+
+pieces = st.sampled_from(
+    [
+        *"event.dat a[]()'\"+-*/=!<>&|?:,{}0123\n\r\t\x00\x0b\x85\u2028é😀\\@#$;",
+        "event.data",
+        "has(",
+        "in",
+        "now",
+    ]
+)
+
+
+@given(st.lists(pieces, max_size=12).map("".join) | st.text(max_size=20), st.sampled_from(Scope))
+def test_any_text_compiles_or_is_explained(text: str, scope: Scope) -> None:
+    with contextlib.suppress(InvalidExpression):
+        compile_expression(text, scope, Result.BOOL)
