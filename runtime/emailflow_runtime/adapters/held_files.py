@@ -1,10 +1,9 @@
-"""Secrets and ConfigMaps as the runtime sees them: in memory for `emailflow dev`, mounted files in a pod.
+"""Secrets and ConfigMaps as `emailflow dev` has them: in memory, from the folder of manifests.
 
 Values never leave this module but to the one who asks for a key by name.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from emailflow_api.plans import SecretKey
 from emailflow_runtime.errors import EmailFlowError
@@ -45,24 +44,3 @@ def _find(held: Held, kind: str, namespace: str, name: str, key: str) -> bytes:
         return held[namespace, name][key]
     except KeyError:
         raise FileNotHeld(f"{kind} {namespace}/{name} with the key {key} is not there") from None
-
-
-class HeldInFolder:
-    """Mounted volumes: `<folder>/<secrets|configmaps>/<namespace>/<name>/<key>`; read when asked."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def secret(self, key: SecretKey) -> bytes:
-        """The value as it is mounted now. Raises FileNotHeld."""
-        return self._read("secrets", key.namespace, key.name, key.key)
-
-    def read(self, namespace: str, config_map: str, key: str) -> bytes:
-        """See Attachments. Raises FileNotHeld."""
-        return self._read("configmaps", namespace, config_map, key)
-
-    def _read(self, *parts: str) -> bytes:
-        try:
-            return self._folder.joinpath(*parts).read_bytes()
-        except OSError:
-            raise FileNotHeld(f"{'/'.join(parts)} is not mounted") from None

@@ -177,8 +177,7 @@ class Shard:
         """Send what was asked for, wake what slept too long, give up on what nobody will know."""
         for key, command in await self._recovery.unsent(found.requested):
             self._sender.dispatch(key, command)
-        for fired in await self._recovery.overdue(found.overdue):
-            await self._timers.wake_at_barrier(fired)
+        await self._wake(found)
         if not found.attempted:
             return
         # The owner before may have started handing over as late as its intents allow.
@@ -186,6 +185,10 @@ class Shard:
         await asyncio.sleep(START_WITHIN + GIVE_UP_AFTER)
         for key, command in abandoned:
             await self._abandon(key, command.mail)
+
+    async def _wake(self, found: Found) -> None:
+        for fired in await self._recovery.overdue(found.overdue):
+            await self._timers.wake_at_barrier(fired)
 
     async def _abandon(self, key: EnrolmentKey, mail: str) -> None:
         journeys = (await self._desk.entry(key)).enrolment.journeys.values()
@@ -205,7 +208,6 @@ class Shard:
                 log.info("daily rescan")
             try:
                 found = await self._recovery.scan(self._writer.relayed)
-                for fired in await self._recovery.overdue(found.overdue):
-                    await self._timers.wake_at_barrier(fired)
+                await self._wake(found)
             except EmailFlowError as error:
                 log.warning("rescan stopped: %s", error)

@@ -22,6 +22,7 @@ def until(ask: Callable[[], Any], within: float = 30) -> Any:
     """The first true answer; the last one when time is up."""
     deadline = time.monotonic() + within
     while not (answer := ask()) and time.monotonic() < deadline:
+        # Another process is asked over HTTP; it has no event to wait for.
         time.sleep(0.05)
     return answer
 

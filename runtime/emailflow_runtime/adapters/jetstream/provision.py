@@ -4,13 +4,11 @@ In a cluster the operator does this; `emailflow dev` has no operator and calls i
 exists keeps its position.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 from emailflow_api.jetstream.naming import Names
 from emailflow_api.jetstream.topology import (
     Config,
-    consumer_name,
     contacts_consumer,
     flow_consumer,
     streams,
@@ -45,19 +43,6 @@ async def provision_flows(connection: Connection, plans: Plans) -> None:
         for shard in range(plans.runtime.shards):
             config = flow_consumer(names, shard, flow, programs)
             await _ensure_consumer(connection, names.events, config)
-
-
-async def remove_flows(connection: Connection, plans: Plans, flows: Iterable[str]) -> None:
-    """Delete the consumers of flows (ids) that nobody is in any more."""
-    names = Names(plans.runtime.namespace, plans.runtime.name)
-    for flow in flows:
-        for shard in range(plans.runtime.shards):
-            subject = f"CONSUMER.DELETE.{names.events}.{consumer_name(flow, shard)}"
-            try:
-                await connection.api(subject)
-            except JetStreamError as gone:
-                if gone.code not in NOT_FOUND:
-                    raise
 
 
 async def _exists(connection: Connection, subject: str) -> dict[str, Any] | None:
