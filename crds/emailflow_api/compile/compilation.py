@@ -1,7 +1,7 @@
 """The whole: from documents to the plans of one runtime, and everything that is wrong with them."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -101,6 +101,7 @@ class _Compiler:
             providers=providers,
             policies=dict(around.policies),
             event_types=event_types,
+            files=self._files(flows.values(), programs),
         )
         samples = {
             f"{each.namespace}/{each.name}": dict(each.spec.sample)
@@ -210,6 +211,17 @@ class _Compiler:
         made = self._compiled(filter(self._concerns, self._found.of(EmailFlow)), make)
         flows = {f"{flow.namespace}/{flow.name}": plan for flow, (plan, _) in made}
         return flows, {plan.revision: program for _, (plan, program) in made}
+
+    def _files(self, flows: Iterable[p.FlowPlan], programs: Mapping[str, p.Program]) -> dict[str, p.FilePlan]:
+        """What the flows attach to their mails."""
+        made = {}
+        for flow in flows:
+            for step in programs[flow.revision].steps:
+                for each in step.attachments if isinstance(step, p.Send) else ():
+                    content = self._found.config_maps[flow.namespace, each.config_map][each.key]
+                    file = p.FilePlan(flow.namespace, each.config_map, each.key, content)
+                    made[file.id] = file
+        return made
 
     def _is_served(self, flow: EmailFlow) -> bool:
         return self._chosen.implied or runtime_of(flow) == (self._runtime.namespace, self._runtime.name)

@@ -18,6 +18,9 @@ from emailflow_api.kinds import EmailFlow
 from emailflow_api.kinds.send import Send
 from emailflow_api.kinds.start import StartTime
 
+LARGEST_FILE = 700_000
+"""Bytes: a file is one message in PLANS, in base64."""
+
 
 class Around(msgspec.Struct, frozen=True):
     """What a flow may refer to: sound templates (`namespace/name`), providers, policies, and files."""
@@ -125,9 +128,10 @@ def _provider(
 def _check_files(report: Report, path: str, namespace: str, send: Send, files: Held) -> None:
     for index, attachment in enumerate(send.attachments):
         reference = attachment.config_map_key_ref
-        if reference.key not in files.get((namespace, reference.name), {}):
-            report.error(
-                "ConfigMapNotFound",
-                f"{path}.attachments[{index}].configMapKeyRef",
-                f"there is no ConfigMap {namespace}/{reference.name} with the key `{reference.key}`",
-            )
+        found = files.get((namespace, reference.name), {}).get(reference.key)
+        place = f"{path}.attachments[{index}].configMapKeyRef"
+        if found is None:
+            message = f"there is no ConfigMap {namespace}/{reference.name} with the key `{reference.key}`"
+            report.error("ConfigMapNotFound", place, message)
+        elif len(found) > LARGEST_FILE:
+            report.error("TooLarge", place, f"is {len(found):,} bytes", f"at most {LARGEST_FILE:,}")

@@ -95,6 +95,11 @@ class Catalog:
         """The template `namespace/name`."""
         return self.plans.templates.get(name)
 
+    def file(self, namespace: str, config_map: str, key: str) -> bytes | None:
+        """The content of a file that a flow of this namespace attaches."""
+        found = self.plans.files.get(f"{namespace}/{config_map}/{key}")
+        return found.content if found is not None else None
+
     def provider(self, name: str) -> ProviderPlan | None:
         """The provider of this name."""
         return self.plans.providers.get(name)

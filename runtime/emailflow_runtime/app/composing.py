@@ -38,13 +38,6 @@ class Signer(Protocol):
         """The message with its signature; `at` in nanoseconds since 1970 UTC."""
 
 
-class Attachments(Protocol):
-    """Where attached files come from."""
-
-    def read(self, namespace: str, config_map: str, key: str) -> bytes:
-        """The file. Raises EmailFlowError with a reason when it isn't there."""
-
-
 class Draft(NamedTuple):
     """A mail of a journey, with everything that the plans say about it."""
 
@@ -85,13 +78,10 @@ class Composed(msgspec.Struct, frozen=True):
 class Composer:
     """Makes mails."""
 
-    def __init__(
-        self, catalog: Catalog, renderer: Renderer, keyring: Keyring, attachments: Attachments
-    ) -> None:
+    def __init__(self, catalog: Catalog, renderer: Renderer, keyring: Keyring) -> None:
         self._catalog = catalog
         self._renderer = renderer
         self._keyring = keyring
-        self._attachments = attachments
 
     async def compose(self, draft: Draft, at: int, signer: Signer | None) -> Composed:
         """Raises MailProblem, or another EmailFlowError whose reason says what is wrong."""
@@ -184,10 +174,11 @@ class Composer:
         )
 
     def _attached(self, draft: Draft) -> list[mime.AttachedFile]:
-        namespace = draft.setting.flow.namespace
-        return [
-            mime.AttachedFile(
-                name=each.name, content=self._attachments.read(namespace, each.config_map, each.key)
-            )
-            for each in draft.step.attachments
-        ]
+        namespace, files = draft.setting.flow.namespace, []
+        for each in draft.step.attachments:
+            content = self._catalog.file(namespace, each.config_map, each.key)
+            if content is None:
+                place = f"ConfigMap {namespace}/{each.config_map} with the key {each.key}"
+                raise MailProblem("ConfigMapNotFound", f"there is no {place}")
+            files.append(mime.AttachedFile(name=each.name, content=content))
+        return files

@@ -24,7 +24,7 @@ from watchfiles import Change, awatch
 from emailflow_api.errors import Finding, Severity
 from emailflow_api.jetstream.naming import Names
 from emailflow_api.plans import Plans
-from emailflow_runtime.adapters.held_files import HeldInMemory
+from emailflow_api.plans.carried import carry_over
 from emailflow_runtime.adapters.http_door import FileTokens, HttpDoor, Limits
 from emailflow_runtime.adapters.http_server import HttpServer
 from emailflow_runtime.adapters.jetstream.connection import Connection, Credentials, connect
@@ -33,13 +33,13 @@ from emailflow_runtime.adapters.jetstream.plan_bucket import PlanBucket
 from emailflow_runtime.adapters.jetstream.provision import provision_flows, provision_streams
 from emailflow_runtime.adapters.mail_catcher import MailCatcher
 from emailflow_runtime.adapters.nats_server import NatsServer
+from emailflow_runtime.adapters.secrets_in_memory import SecretsInMemory
 from emailflow_runtime.adapters.system_clock import SystemClock
 from emailflow_runtime.core.links import Keyring, parse_keyring
 from emailflow_runtime.errors import EmailFlowError
 from emailflow_runtime.web.health import health_routes
 from emailflow_runtime.web.inbox_app import inbox_app
 from emailflow_runtime.web.link_pages import link_routes
-from emailflow_runtime.wiring.carried_plans import carry_over
 from emailflow_runtime.wiring.folder import SUFFIXES, compile_folder
 from emailflow_runtime.wiring.nats_watch import watch_nats_server
 from emailflow_runtime.wiring.runtime import Runtime, Surroundings
@@ -76,7 +76,7 @@ class Laptop:
     def __init__(self, options: LaptopOptions, report: Callable[[list[Finding]], None]) -> None:
         self._options = options
         self._report = report
-        self._held = HeldInMemory()
+        self._secrets = SecretsInMemory()
         self._plans: Plans | None = None
         self._public_url = ""
 
@@ -127,7 +127,7 @@ class Laptop:
         await self._apply(connection, plans)
         names = Names(plans.runtime.namespace, plans.runtime.name)
         consents = ConsentBucket(connection, names.bucket("CONSENT"))
-        surroundings = Surroundings(self._held, self._keyring(), consents, smtp_port)
+        surroundings = Surroundings(self._secrets, self._keyring(), consents, smtp_port)
         runtime = Runtime(connection, plans, surroundings)
         self._runtime_tasks = [
             group.create_task(consents.follow()),
@@ -168,7 +168,7 @@ class Laptop:
         """What the folder declares now, completed by what stays in force."""
         compilation, findings = compile_folder(self._options.path)
         self._report(findings)
-        self._held.replace(secrets=compilation.secrets, config_maps=compilation.config_maps)
+        self._secrets.replace(compilation.secrets)
         broken = {each.subject for each in findings if each.severity is Severity.ERROR}
         plans = carry_over(self._plans, compilation.plans, broken)
         if not plans.runtime.public_url:

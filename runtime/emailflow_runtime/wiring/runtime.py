@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from typing import Protocol
 
 import msgspec
 
@@ -18,7 +17,7 @@ from emailflow_runtime.adapters.jetstream.state_store import JetStreamStateStore
 from emailflow_runtime.adapters.render_worker.pool import RenderPool
 from emailflow_runtime.adapters.system_clock import SystemClock
 from emailflow_runtime.app.catalog import Catalog
-from emailflow_runtime.app.composing import Attachments, Composer
+from emailflow_runtime.app.composing import Composer
 from emailflow_runtime.app.ingest import LogIngest
 from emailflow_runtime.app.mail_links import MailLinks
 from emailflow_runtime.app.shard import Outside, Shard
@@ -27,14 +26,10 @@ from emailflow_runtime.core.links import Keyring
 from emailflow_runtime.wiring.ways_out import Secrets, WaysOut
 
 
-class Held(Secrets, Attachments, Protocol):
-    """Secrets and ConfigMaps."""
-
-
 class Surroundings(msgspec.Struct, frozen=True):
     """What differs between a pod and a laptop."""
 
-    held: Held
+    secrets: Secrets
     keyring: Keyring
     consents: Consents
     catcher_port: int = 0
@@ -54,13 +49,13 @@ class Runtime:
         self._plans = PlanBucket(connection, names.bucket("PLANS"))
         self._connection = connection
         self._renderer = RenderPool()
-        self._ways_out = WaysOut(surroundings.held, surroundings.catcher_port)
+        self._ways_out = WaysOut(surroundings.secrets, surroundings.catcher_port)
         outside = Outside(
             catalog=self.catalog,
             log=log,
             feeds=JetStreamFeeds(connection, names),
             dead_letters=dead_letters,
-            composer=Composer(self.catalog, self._renderer, surroundings.keyring, surroundings.held),
+            composer=Composer(self.catalog, self._renderer, surroundings.keyring),
             transports=self._ways_out,
             consents=surroundings.consents,
             clock=SystemClock(),

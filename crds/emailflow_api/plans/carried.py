@@ -1,4 +1,4 @@
-"""What stays in force when a folder changes: the last good version of what is broken now, and flows that
+"""What stays in force when resources change: the last good version of what is broken now, and flows that
 are gone but whose journeys still run. Pure.
 """
 

@@ -1,0 +1,60 @@
+"""REPORTS: what runtimes say of themselves, one message per shard and flow, written when it changes.
+
+The owner of a shard writes, the operator reads: a flow is Ready once every shard's owner has acknowledged
+its plan, and a deleted flow goes once no shard has a journey of it. Neither may write the other's part.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+_FLOW = "flow."
+
+
+class FlowReport(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """One flow on one shard. `plan` is the content hash of the FlowPlan that the owner works by."""
+
+    plan: str
+    revision: str
+    journeys: dict[str, int] = {}
+    """Running journeys, or ones whose mail is not settled, by revision; zeros are left out."""
+    steps: dict[str, int] = {}
+    """Journeys of the current revision by the step that they are at; zeros are left out."""
+    pending: int = 0
+    """Events that the flow's consumer has yet to look at."""
+    behind_retention: int = 0
+    """Events that were purged before the flow had looked at them."""
+
+
+def key(shard: int, flow: str) -> str:
+    """The key in REPORTS of a flow (`FlowPlan.id`) on a shard."""
+    return f"{_FLOW}{shard}.{flow}"
+
+
+def encode(report: FlowReport) -> bytes:
+    """As JSON."""
+    return msgspec.json.encode(report, order="deterministic")
+
+
+def read_reports(entries: Mapping[str, bytes]) -> dict[str, dict[int, FlowReport]]:
+    """The reports in the bucket's entries: flow id -> shard -> report. What is no report is passed by."""
+    found: dict[str, dict[int, FlowReport]] = {}
+    for name, value in entries.items():
+        shard, _, flow = name.removeprefix(_FLOW).partition(".")
+        if not name.startswith(_FLOW) or not shard.isdigit():
+            continue
+        try:
+            report = msgspec.json.decode(value, type=FlowReport)
+        except msgspec.DecodeError:
+            continue
+        found.setdefault(flow, {})[int(shard)] = report
+    return found
+
+
+def added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """The sums by name."""
+    total: dict[str, int] = {}
+    for each in counts:
+        for name, count in each.items():
+            total[name] = total.get(name, 0) + count
+    return total
