@@ -112,6 +112,16 @@ def add(instant: int, text: str, zone: str) -> int:
     return (moved + duration.seconds) * SECOND + rest
 
 
+def local_date(instant: int, zone: str) -> date:
+    """The day on the zone's calendar (an unknown zone counts as UTC)."""
+    return datetime.fromtimestamp(instant // SECOND, _zone_or_utc(zone)).date()
+
+
+def start_of_day(day: date, days: int, zone: str) -> int:
+    """The instant at which the day that many days later begins in the zone."""
+    return _instant(day + timedelta(days=days), time.min, _zone_or_utc(zone)) * SECOND
+
+
 def next_time(instant: int, until: Until, zone: str) -> int:
     """The first instant not before `instant` plus `until.after` that is `until.time` on one of its days in
     the zone (nanoseconds since 1970 UTC).

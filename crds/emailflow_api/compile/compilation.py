@@ -73,7 +73,7 @@ class _Compiler:
 
     def compile(self) -> Compilation:
         report = Report(_subject(self._runtime))
-        runtime = compile_runtime(report, self._runtime, laptop=self._laptop)
+        runtime = compile_runtime(report, self._runtime)
         usable = self._chosen.there and not report.failed
         self._findings += report.findings
         self._warn_of_others()
@@ -155,7 +155,7 @@ class _Compiler:
     # --- kind by kind -------------------------------------------------------------------------------
 
     def _providers(self) -> dict[str, p.ProviderPlan]:
-        captured = self._runtime.spec.delivery.mode != "Live"
+        captured = self._runtime.spec.delivery.mode == "Capture"
 
         def make(report: Report, provider: EmailProvider) -> p.ProviderPlan:
             delivers = provider.metadata.annotations.get(DELIVER) == "true" and not captured

@@ -59,8 +59,7 @@ PROVIDER = (
     Later(Severity.WARNING, "spec.feedback", lambda spec: spec.feedback, "feedback"),
 )
 POLICY = (
-    Later(Severity.WARNING, "spec.caps", lambda spec: spec.caps, "a cap"),
-    Later(Severity.WARNING, "spec.quietHours", lambda spec: spec.quiet_hours, "quietHours"),
+    Later(Severity.WARNING, "spec.priority", lambda spec: spec.priority, "a priority"),
     Later(Severity.WARNING, "spec.tracking", lambda spec: spec.tracking, "tracking"),
     Later(Severity.WARNING, "spec.complaints", lambda spec: spec.complaints, "complaints"),
     Later(
@@ -68,15 +67,6 @@ POLICY = (
         "spec.consent",
         lambda spec: spec.consent == "DoubleOptIn",
         "asking for confirmation: DoubleOptIn counts like OptIn, so it",
-    ),
-)
-RUNTIME = (
-    Later(
-        Severity.ERROR,
-        "spec.delivery.mode",
-        lambda spec: spec.delivery.mode != "Live",
-        "a delivery mode other than Live",
-        "Live",
     ),
 )
 

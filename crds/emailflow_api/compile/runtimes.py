@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import msgspec
 
 from emailflow_api import plans as p
-from emailflow_api.compile import later
 from emailflow_api.compile.addresses import check_address
 from emailflow_api.compile.documents import Sorted
 from emailflow_api.compile.providers import secret_key
@@ -77,10 +76,9 @@ def check_allowed(report: Report, namespace: str, runtime: EmailRuntime, labels:
         )
 
 
-def compile_runtime(report: Report, runtime: EmailRuntime, *, laptop: bool) -> p.RuntimePlan:
+def compile_runtime(report: Report, runtime: EmailRuntime) -> p.RuntimePlan:
     """The plan of a runtime, defaults filled in; what is wrong is in the report."""
     spec = runtime.spec
-    later.check(report, later.RUNTIME, spec, caught=laptop)
     check_zone(report, "spec.defaults.timezone", spec.defaults.timezone)
     if spec.delivery.to:
         check_address(report, "spec.delivery.to", spec.delivery.to)
@@ -102,5 +100,7 @@ def compile_runtime(report: Report, runtime: EmailRuntime, *, laptop: bool) -> p
         retention_dead_letters=spec.retention.dead_letters,
         max_body_bytes=spec.door.max_body_bytes,
         unknown_types=spec.door.unknown_types,
+        service_accounts=bool(spec.door.service_accounts),
+        delivery=p.Delivery(spec.delivery.mode, spec.delivery.to or ""),
         suspend=spec.suspend,
     )

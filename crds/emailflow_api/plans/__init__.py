@@ -31,6 +31,7 @@ from emailflow_api.plans.program import (
     Wait,
 )
 from emailflow_api.plans.resources import (
+    Cap,
     Catcher,
     ContactMapping,
     Delivery,
@@ -42,6 +43,7 @@ from emailflow_api.plans.resources import (
     LocalizedBody,
     PolicyPlan,
     ProviderPlan,
+    QuietHours,
     Rate,
     Retry,
     RuntimePlan,
@@ -58,6 +60,7 @@ __all__ = [
     "AnyOf",
     "Attachment",
     "Branch",
+    "Cap",
     "Case",
     "Catcher",
     "Cel",
@@ -79,6 +82,7 @@ __all__ = [
     "Prefix",
     "Program",
     "ProviderPlan",
+    "QuietHours",
     "Rate",
     "Retry",
     "RuntimePlan",

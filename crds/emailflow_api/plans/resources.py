@@ -164,13 +164,38 @@ class EventTypePlan(Plan, frozen=True):
     sensitive: tuple[str, ...] = ()
 
 
+class Cap(Plan, frozen=True):
+    """At most `max` mails in `per` (ISO 8601): the last `per` until now (Rolling), or days (CalendarDay)."""
+
+    max: int
+    per: str
+    counting: str = "Rolling"
+
+
+class QuietHours(Plan, frozen=True):
+    """A time of day (`HH:MM`) without mails; `to` before `start` is the next morning."""
+
+    start: str
+    to: str
+    days: tuple[str, ...] = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+    timezone: str = "contact"
+    fallback_timezone: str = ""
+    """Empty: the runtime's default."""
+    action: str = "Defer"
+    """Defer | Skip."""
+
+
 class PolicyPlan(Plan, frozen=True):
-    """What a contact has to have agreed to."""
+    """What a contact has to have agreed to, how often mails may come, and when."""
 
     name: str
     topic: str
     consent: str = "OptOut"
     transactional: bool = False
+    caps: tuple[Cap, ...] = ()
+    on_capped: str = "Skip"
+    """Skip | Defer."""
+    quiet_hours: QuietHours | None = None
     provider: str = ""
 
 

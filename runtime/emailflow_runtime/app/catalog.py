@@ -6,6 +6,7 @@ The one place where a change of a manifest becomes visible to the machinery: rep
 import asyncio
 from collections.abc import Iterator, Mapping
 
+from emailflow_api.durations import seconds
 from emailflow_api.errors import InvalidExpression
 from emailflow_api.plans import EventTypePlan, FlowPlan, Plans, PolicyPlan, ProviderPlan, TemplatePlan
 from emailflow_runtime.app.stores import PlanSource
@@ -53,6 +54,11 @@ class Catalog:
         self._flows = {flow.id: flow for flow in plans.flows.values()}
         self._mappings: dict[str, ContactMapping] = {}
         self._default = ContactMapping(None)
+        caps = [cap for policy in plans.policies.values() for cap in policy.caps]
+        days = max((seconds(cap.per) for cap in caps), default=0)
+        # A calendar day has up to 25 hours, and the day of the first mail counts whole.
+        self.cap_horizon = int(days * 26 / 24 + 86_400) * 1_000_000_000 if caps else 0
+        """How long a mail may count under any cap, in nanoseconds; 0: there are no caps."""
 
     async def replace(self, plans: Plans) -> None:
         """Put new plans in the place of the old ones."""

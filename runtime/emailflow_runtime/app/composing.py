@@ -91,17 +91,18 @@ class Composer:
         sender = draft.step.sender or template.sender or draft.provider.sender
         if sender is None:
             raise MailProblem("NoSender", "neither the step, the template nor the provider has a `from`")
-        recipients = self._recipients(draft, at)
-        links = self._links(draft, recipients)
+        meant = self._recipients(draft, at)
+        to, recipients = self._going(draft, meant)
+        links = self._links(draft, meant)
         rendered = await self._renderer.render(
-            RenderRequest(template, recipients.locale, self._context(draft, at, links))
+            RenderRequest(template, meant.locale, self._context(draft, at, links))
         )
         envelope_sender = mime.addr_spec(sender.address, field="from")
         message = mime.write(
             mime.Mail(
                 id=draft.mail.id,
                 sender=sender,
-                to=(Address(recipients.to, draft.setting.contact.name if not draft.step.to else ""),),
+                to=(to,),
                 cc=tuple(map(Address, recipients.cc)),
                 reply_to=tuple(map(Address, draft.step.reply_to or template.reply_to)),
                 subject=rendered.subject,
@@ -118,7 +119,7 @@ class Composer:
         # In envelopes, too, internationalised domains are written in A-labels.
         everyone = tuple(mime.addr_spec(each, field="to") for each in recipients.everyone)
         outgoing = OutgoingMail(draft.mail.id, envelope_sender, everyone, message)
-        return Composed(outgoing, contact_key("address", normalize_address(recipients.to)))
+        return Composed(outgoing, contact_key("address", normalize_address(meant.to)))
 
     def _recipients(self, draft: Draft, at: int) -> Recipients:
         values = draft.values(at)
@@ -136,6 +137,14 @@ class Composer:
         if not all(map(is_address, found.everyone)):
             raise MailProblem("InvalidAddress", "a recipient is not an address like name@example.com")
         return found
+
+    def _going(self, draft: Draft, meant: Recipients) -> tuple[Address, Recipients]:
+        """The `To` header, and who really gets the mail: with `delivery: Redirect` one address gets all,
+        and the header's name says whom each was for."""
+        delivery = self._catalog.plans.runtime.delivery
+        if delivery.mode == "Redirect":
+            return Address(delivery.to, meant.to), Recipients(delivery.to, (), (), meant.locale)
+        return Address(meant.to, draft.setting.contact.name if not draft.step.to else ""), meant
 
     def _text(self, draft: Draft, text: str, values: Bindings) -> str:
         try:

@@ -47,6 +47,11 @@ class Contacts:
         self._known.move_to_end(key)
         return contact
 
+    def known(self, key: str) -> Contact:
+        """The contact as far as it is in memory; the caller has fetched it, and it is not evicted while it
+        is used."""
+        return self._known.get(key) or Contact(key)
+
     def put(self, contact: Contact) -> None:
         """Remember and store a contact."""
         self._known[contact.key] = contact

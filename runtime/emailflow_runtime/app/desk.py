@@ -5,7 +5,9 @@ a publication) waits for the commit.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+
+from msgspec.structs import replace
 
 from emailflow_api.durations import seconds
 from emailflow_runtime.app.catalog import Catalog
@@ -87,6 +89,25 @@ class Desk:
         contact = await self._contacts.fetch(key[1])
         timezone = self._catalog.plans.runtime.default_timezone
         return Setting(flow=flow, programs=self._catalog.programs, contact=contact, timezone=timezone)
+
+    def sent(self, contact: str) -> Mapping[str, int]:
+        """The mails of a contact that is in memory, as far as they count under caps: id -> moment."""
+        return self._contacts.known(contact).sent
+
+    def reserve(self, contact: str, mail: str, at: int) -> None:
+        """Count a mail under the contact's caps. Stored no later than what is decided next."""
+        horizon = self._catalog.cap_horizon
+        before = self._contacts.known(contact)
+        if horizon and mail not in before.sent:
+            kept = {id_: moment for id_, moment in before.sent.items() if moment > at - horizon}
+            self._contacts.put(replace(before, sent={**kept, mail: at}))
+
+    def release(self, contact: str, mail: str) -> None:
+        """A mail that was not sent after all counts no more."""
+        before = self._contacts.known(contact)
+        if mail in before.sent:
+            kept = {id_: moment for id_, moment in before.sent.items() if id_ != mail}
+            self._contacts.put(replace(before, sent=kept))
 
     async def entry(self, key: EnrolmentKey) -> Entry:
         """The enrolment as it is, with everything decided so far."""

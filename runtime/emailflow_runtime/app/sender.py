@@ -9,7 +9,7 @@ import logging
 from collections.abc import Mapping
 from typing import Protocol
 
-from emailflow_api.plans import ProviderPlan, Send
+from emailflow_api.plans import Catcher, ProviderPlan, Send
 from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.composing import Composed, Composer, Draft, MailProblem, Signer
 from emailflow_runtime.app.desk import Desk
@@ -22,7 +22,7 @@ from emailflow_runtime.core.consent import Consent
 from emailflow_runtime.core.gates import Situation, discontinues, judge, passes
 from emailflow_runtime.core.inputs import AttemptPlanned, MailBroken, MailWithheld, OutcomeKnown
 from emailflow_runtime.core.journey import Journey, Mail
-from emailflow_runtime.core.outcomes import Deferred, Outcome, Unknown
+from emailflow_runtime.core.outcomes import Deferred, Outcome, Refused, Unknown
 from emailflow_runtime.core.reactions.mailing import Delivery
 from emailflow_runtime.errors import EmailFlowError, Unavailable
 
@@ -186,6 +186,8 @@ class Sender:
             if intent is None:
                 return
             outcome = await self._hand_over(draft.provider, composed, intent.start_by)
+            if isinstance(outcome, Refused):
+                self._desk.release(key[1], mail)
             delivery = await self.delivery_of(key, mail)
             known = OutcomeKnown(at=self._clock.now(), mail=mail, attempt=intent.attempts, outcome=outcome)
             await self._desk.decide(key, known, delivery)
@@ -213,6 +215,15 @@ class Sender:
             values=draft.values(at),
             zone=draft.setting.zone,
             at=at,
+            contact_zone=draft.setting.contact.timezone,
+            sent=self._desk.sent(draft.setting.contact.key),
+            captured=self._captured(draft.provider),
+        )
+
+    def _captured(self, provider: ProviderPlan) -> bool:
+        """Whether mails are only composed. A mail catcher catches them anyway."""
+        return self._catalog.plans.runtime.delivery.mode == "Capture" and not isinstance(
+            provider.transport, Catcher
         )
 
     async def _intend(self, key: EnrolmentKey, draft: Draft, composed: Composed) -> Mail | None:
@@ -227,7 +238,10 @@ class Sender:
             settled_by=start_by + GIVE_UP_AFTER * SECOND,
             gates=judge(self._situation(draft, self._consents.of(composed.address), at)),
         )
+        if draft.policy is None or not draft.policy.transactional:
+            self._desk.reserve(key[1], draft.mail.id, at)
         if not await self._desk.decide(key, planned):
+            self._desk.release(key[1], draft.mail.id)
             return None
         await self._desk.committed()
         journey = await self._journey(key, draft.mail.id)

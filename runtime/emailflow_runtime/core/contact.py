@@ -46,6 +46,8 @@ class Contact(msgspec.Struct, frozen=True, omit_defaults=True):
     """EVENTS sequence of the last event that changed something."""
     applied: tuple[int, ...] = ()
     """Hashes of the last such events: a producer's repeat must not bring old values back."""
+    sent: dict[str, int] = {}
+    """Mails that count under caps, by id: when they were first attempted. Kept as long as a cap counts."""
 
     def view(self) -> dict[str, Any]:
         """What expressions and templates see as `contact`."""

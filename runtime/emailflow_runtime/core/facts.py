@@ -12,11 +12,15 @@ from emailflow_runtime.core.cloudevents.event import CloudEvent
 
 
 class Gate(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One check before a send: its name, its verdict (Pass, Skip, Hold, End) and the reason."""
+    """One check before a send: its name, its verdict (Pass, Skip, Hold, End) and the reason.
+
+    `until` is when a mail on Hold is looked at again (nanoseconds since 1970 UTC).
+    """
 
     gate: str
     verdict: str
     reason: str = ""
+    until: int = 0
 
 
 class _Fact(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -115,6 +119,7 @@ class MailDeferred(_Fact, frozen=True, kw_only=True, tag="message.deferred"):
     reply: str = ""
     code: int = 0
     enhanced: str = ""
+    gates: tuple[Gate, ...] = ()
 
 
 class MailSkipped(_Fact, frozen=True, kw_only=True, tag="message.skipped"):

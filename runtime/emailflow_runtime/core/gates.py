@@ -3,7 +3,7 @@
 The first gate that doesn't pass decides. Pure; what they look at is handed in.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -13,6 +13,7 @@ from emailflow_api.plans import PolicyPlan, Send
 from emailflow_runtime.core.consent import Consent, allows
 from emailflow_runtime.core.facts import Gate
 from emailflow_runtime.core.journey import Journey, Mail
+from emailflow_runtime.core.limits import capped_until, quiet_until
 from emailflow_runtime.core.program import CompiledProgram, holds
 
 DISCONTINUED = "Discontinued"
@@ -30,6 +31,12 @@ class Situation(msgspec.Struct, frozen=True):
     values: Bindings
     zone: str
     at: int
+    contact_zone: str = ""
+    """What the contact said; empty or no zone when it is not known."""
+    sent: Mapping[str, int] = {}
+    """The contact's mails that count under caps: id -> moment."""
+    captured: bool = False
+    """Whether the runtime shows mails only, and hands none over."""
 
 
 def judge(situation: Situation) -> tuple[Gate, ...]:
@@ -85,4 +92,40 @@ def _consent(situation: Situation) -> Gate:
     return _gate("consent", not reason, reason)
 
 
-_GATES: tuple[Callable[[Situation], Gate], ...] = (_exit, _continue_if, _skip_if, _lateness, _consent)
+def _quiet_hours(situation: Situation) -> Gate:
+    quiet = situation.policy.quiet_hours if situation.policy else None
+    if quiet is None:
+        return Gate("quietHours", "Pass")
+    until = quiet_until(quiet, situation.at, situation.contact_zone, situation.zone)
+    return _limit("quietHours", "QuietHours", until, quiet.action)
+
+
+def _cap(situation: Situation) -> Gate:
+    policy = situation.policy
+    if policy is None or not policy.caps:
+        return Gate("cap", "Pass")
+    others = [moment for mail, moment in situation.sent.items() if mail != situation.mail.id]
+    until = capped_until(policy.caps, others, situation.at, situation.zone)
+    return _limit("cap", "FrequencyCapped", until, policy.on_capped)
+
+
+def _limit(name: str, reason: str, until: int, action: str) -> Gate:
+    if not until:
+        return Gate(name, "Pass")
+    return Gate(name, "Hold", reason, until) if action == "Defer" else Gate(name, "Skip", reason)
+
+
+def _capture(situation: Situation) -> Gate:
+    return _gate("delivery", not situation.captured, "Captured")
+
+
+_GATES: tuple[Callable[[Situation], Gate], ...] = (
+    _exit,
+    _continue_if,
+    _skip_if,
+    _lateness,
+    _consent,
+    _quiet_hours,
+    _cap,
+    _capture,
+)

@@ -1,7 +1,7 @@
 """Which runtime a folder is compiled for, and what becomes of flows when there is none to use."""
 
 from emailflow_api.compile import compile_resources
-from emailflow_api.plans import Catcher
+from emailflow_api.plans import Catcher, Delivery
 from emailflow_api.reading import read_documents
 
 SHOP = """
@@ -64,13 +64,11 @@ def test_a_runtime_with_errors_runs_nothing():
     assert found.plans.flows == {}
 
 
-def test_delivery_is_live_or_nothing_runs_in_a_cluster():
-    capture = RUNTIME.replace("SPEC", "delivery: {mode: Capture}, allowedNamespaces: {from: All}")
-    text = SHOP.replace("REFERENCE", "runtimeRef: {name: main, namespace: mail}") + capture
-    assert ("NotSupportedYet", "EmailRuntime/mail/main") in reasons(
-        compile_text(text, runtime=("mail", "main"))
-    )
-    assert compile_text(text, runtime=("mail", "main")).plans.flows == {}
+def test_where_mails_really_go_is_part_of_the_runtimes_plan():
+    redirect = RUNTIME.replace("SPEC", "delivery: {mode: Redirect, to: qa@example.com}")
+    found = compile_text(redirect, runtime=("mail", "main"))
+    assert found.findings == ()
+    assert found.plans.runtime.delivery == Delivery("Redirect", "qa@example.com")
 
 
 def test_capturing_holds_on_a_laptop_even_against_the_annotation():

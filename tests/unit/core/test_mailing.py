@@ -169,3 +169,16 @@ def test_a_mail_that_cant_be_made_fails_and_its_event_is_kept(make_world: MakeWo
 def test_an_outcome_that_comes_twice_counts_once(attempted: World) -> None:
     conclude(attempted, GREYLISTED)
     assert conclude(attempted, o.Accepted(reply="late")) == ()
+
+
+def test_a_mail_on_hold_comes_back_by_timer_with_its_reasons(make_world: MakeWorld) -> None:
+    world = make_world(send())
+    world.event()
+    mail = world.journey.mail
+    assert mail is not None
+    gates = (Gate("exit", "Pass"), Gate("quietHours", "Hold", "QuietHours", NOON + 60 * SECOND))
+    world.give(MailWithheld(at=NOON, mail=mail.id, gates=gates))
+    held = world.facts[-1]
+    assert isinstance(held, MailDeferred)
+    assert (held.reason, held.retry_at, held.gates) == ("QuietHours", NOON + 60 * SECOND, gates)
+    assert SendMail(world.journey.instance, mail.id) in world.fire(NOON + 60 * SECOND)

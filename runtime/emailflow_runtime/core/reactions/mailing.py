@@ -50,10 +50,22 @@ def on_attempt(course: Course, mail: Mail, planned: AttemptPlanned) -> None:
 
 
 def on_withheld(course: Course, mail: Mail, withheld: MailWithheld) -> None:
-    """Skip the mail; `continueIf` ends the journey as well."""
+    """Skip the mail, or put it off; `continueIf` ends the journey as well."""
     if mail.settled or mail.status == "Attempted":
         return
-    reason = next((gate.reason for gate in withheld.gates if gate.verdict != "Pass"), "Withheld")
+    closed = next((gate for gate in withheld.gates if gate.verdict != "Pass"), None)
+    reason = closed.reason if closed else "Withheld"
+    if closed is not None and closed.verdict == "Hold":
+        course.record(
+            MailDeferred,
+            mail=mail.id,
+            reason=reason,
+            retry_at=closed.until,
+            timer=course.journey.timers + 1,
+            attempt=mail.attempts,
+            gates=withheld.gates,
+        )
+        return
     course.record(MailSkipped, mail=mail.id, reason=reason, gates=withheld.gates)
     if not course.journey.running:
         return
