@@ -98,11 +98,12 @@ class ContactReader:
         while True:
             batch = await self._feed.next_batch()
             events = [each for each in batch if isinstance(each, DeliveredEvent)]
-            about = [each for each in events if each.contact and not each.event.type.startswith(PREFIX)]
+            said_now = [each for each in events if each.redrive is None or not each.redrive.known]
+            about = [each for each in said_now if each.contact and not each.event.type.startswith(PREFIX)]
             await self._contacts.load([each.contact for each in about])
             for each in about:
                 await self._apply(each)
-            for each in events:
+            for each in said_now:
                 if (said := read_consent(each.event)) is not None:
                     await self._consents.put(said.address, said.topic, subscribed=said.subscribed)
             self._reading.note([(each.event.type, each.sequence) for each in events])

@@ -251,7 +251,7 @@ class Desk:
         if event is None:
             return
         sequence = arrived.sequence if isinstance(arrived, EventArrived) else 0
-        letter = DeadLetter(command.reason, command.message, key[0], event, key[1], sequence)
+        letter = DeadLetter(command.reason, command.message, key[0], event, key[1], sequence, command.step)
         self.keep(letter)
 
     def keep(self, letter: DeadLetter) -> None:

@@ -73,6 +73,8 @@ class FlowRunner:
         self.feed.acknowledge(batch)
 
     async def _take(self, delivered: DeliveredEvent) -> None:
+        if delivered.redrive is not None and delivered.redrive.flow != self.flow:
+            return
         if hops(delivered.event) > MAX_HOPS:
             self._dead(delivered, "LoopDetected", f"more than {MAX_HOPS} events in a row led to this one")
         elif not delivered.contact:
@@ -90,7 +92,7 @@ class FlowRunner:
             self._dead(delivered, "NoContact", f"the event names no contact: {expected}")
 
     async def _decide(self, delivered: DeliveredEvent) -> None:
-        arrived = EventArrived(at=delivered.at, event=delivered.event, sequence=delivered.sequence)
+        arrived = EventArrived(delivered.at, delivered.event, delivered.sequence, delivered.redrive)
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 await self._desk.decide((self.flow, delivered.contact), arrived)

@@ -15,6 +15,7 @@ from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.core.consent import Consent
 from emailflow_runtime.core.contact import Contact
 from emailflow_runtime.core.journey import Enrolment, Journey, Record
+from emailflow_runtime.core.redrive import Redrive
 
 # --- the log ---------------------------------------------------------------------------------------
 
@@ -25,6 +26,7 @@ class LogEntry(msgspec.Struct, frozen=True):
     event: CloudEvent
     contact: str
     shard: int
+    redrive: Redrive | None = None
 
 
 class EventLog(Protocol):
@@ -150,6 +152,7 @@ class DeliveredEvent(Delivered, frozen=True):
 
     event: CloudEvent
     contact: str
+    redrive: Redrive | None = None
 
 
 class DeliveredTimer(Delivered, frozen=True):
@@ -211,6 +214,8 @@ class DeadLetter(msgspec.Struct, frozen=True):
     event: CloudEvent
     contact: str = ""
     sequence: int = 0
+    step: str = ""
+    """The step whose mail could not be made, if it was that."""
 
 
 class DeadLetters(Protocol):

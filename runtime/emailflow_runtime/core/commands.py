@@ -41,6 +41,8 @@ class KeepDeadLetter(msgspec.Struct, frozen=True):
     reason: str
     message: str
     instance: str = ""
+    step: str = ""
+    """The step whose mail could not be made, if it was that."""
 
 
 class IgnoreEvent(msgspec.Struct, frozen=True):

@@ -59,6 +59,7 @@ def _enter(fact: f.Entered) -> Journey:
         entered_at=fact.at,
         sequence=fact.sequence,
         key=fact.key,
+        redone=fact.redone,
         facts=fact.number,
         applied=fact.applied[-APPLIED_IN_RECORD:],
     )

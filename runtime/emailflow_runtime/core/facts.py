@@ -49,6 +49,8 @@ class Entered(_Fact, frozen=True, kw_only=True, tag="journey.entered"):
     revision: str
     event: CloudEvent
     key: str = ""
+    redone: bool = False
+    """A mail that could not be made is made again: the journey does that one step and ends."""
 
 
 class Advanced(_Fact, frozen=True, kw_only=True, tag="journey.advanced"):

@@ -7,6 +7,7 @@ import msgspec
 from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.core.facts import Gate
 from emailflow_runtime.core.outcomes import Outcome
+from emailflow_runtime.core.redrive import Redrive
 
 
 class _Input(msgspec.Struct, frozen=True):
@@ -20,6 +21,7 @@ class EventArrived(_Input, frozen=True):
 
     event: CloudEvent
     sequence: int
+    redrive: Redrive | None = None
 
 
 class TimerFired(_Input, frozen=True):

@@ -64,6 +64,8 @@ class Journey(msgspec.Struct, frozen=True, omit_defaults=True):
     mail: Mail | None = None
     facts: int = 0
     applied: tuple[int, ...] = ()
+    redone: bool = False
+    """It does one step, which failed before, and ends."""
     version: int = RECORD_VERSION
 
     @property

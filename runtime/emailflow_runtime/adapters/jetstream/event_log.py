@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from emailflow_api.jetstream.naming import Names
 from emailflow_runtime.adapters.jetstream.batch import LARGEST_BATCH, Message, publish_all
 from emailflow_runtime.adapters.jetstream.connection import Connection, JetStreamError
@@ -11,6 +13,8 @@ from emailflow_runtime.errors import Unavailable
 
 CONTACT_HEADER = "EmailFlow-Contact"
 """The key of the contact that an event is about; not part of the event."""
+REDRIVE_HEADER = "EmailFlow-Redrive"
+"""Says for which flow alone an event stands in the log again."""
 
 
 class JetStreamEventLog:
@@ -33,6 +37,8 @@ class JetStreamEventLog:
         headers, data = nats.encode(entry.event)
         if entry.contact:
             headers[CONTACT_HEADER] = entry.contact
+        if entry.redrive is not None:
+            headers[REDRIVE_HEADER] = msgspec.json.encode(entry.redrive).decode()
         return Message(self._names.event_subject(entry.shard, entry.event.type), data, headers)
 
     async def fill(self) -> float:

@@ -9,16 +9,18 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
 
+import msgspec
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from emailflow_api.jetstream.naming import CONTACTS_CONSUMER, TIMERS_CONSUMER, Names
 from emailflow_api.jetstream.topology import OWNER_GROUP, consumer_name
 from emailflow_runtime.adapters.jetstream.connection import Connection, JetStreamError
-from emailflow_runtime.adapters.jetstream.event_log import CONTACT_HEADER
+from emailflow_runtime.adapters.jetstream.event_log import CONTACT_HEADER, REDRIVE_HEADER
 from emailflow_runtime.app.stores import Delivered, DeliveredEvent, DeliveredTimer, Feed, Standing
 from emailflow_runtime.core.cloudevents import nats
 from emailflow_runtime.core.cloudevents.errors import CodecError
+from emailflow_runtime.core.redrive import Redrive
 from emailflow_runtime.errors import Unavailable
 
 BATCH = 256
@@ -217,6 +219,12 @@ def decode_event(message: Msg) -> DeliveredEvent | None:
     except CodecError as broken:
         log.error("EVENTS holds something that is no event, at %d: %s", sequence, broken)
         return None
+    redrive = headers.get(REDRIVE_HEADER)
     return DeliveredEvent(
-        sequence=sequence, at=at, token=message.reply, event=event, contact=headers.get(CONTACT_HEADER, "")
+        sequence=sequence,
+        at=at,
+        token=message.reply,
+        event=event,
+        contact=headers.get(CONTACT_HEADER, ""),
+        redrive=msgspec.json.decode(redrive, type=Redrive) if redrive else None,
     )

@@ -15,19 +15,23 @@ from emailflow_runtime.core.identity import concurrent_instance, event_hash, ins
 from emailflow_runtime.core.inputs import EventArrived
 from emailflow_runtime.core.journey import Enrolment, Journey
 from emailflow_runtime.core.reactions.course import Course, Setting, bindings
+from emailflow_runtime.core.reactions.redoing import redo_step
 
 
 def on_event(setting: Setting, enrolment: Enrolment, arrived: EventArrived) -> tuple[Command, ...]:
     """Commands for an event about this contact."""
-    mark = event_hash(arrived.event)
-    if arrived.sequence <= enrolment.considered or enrolment.has_applied(mark):
+    redrive = arrived.redrive
+    marks = (event_hash(arrived.event), *((redrive.mark,) if redrive else ()))
+    if arrived.sequence <= enrolment.considered or enrolment.has_applied(marks[-1]):
         return ()
-    left, commands = _exits(setting, enrolment, arrived, mark)
-    return (*commands, *_entry(setting, left, arrived, mark))
+    if redrive is not None and redrive.step:
+        return redo_step(setting, enrolment, arrived, redrive, marks)
+    left, commands = _exits(setting, enrolment, arrived, marks)
+    return (*commands, *_entry(setting, left, arrived, marks))
 
 
 def _exits(
-    setting: Setting, enrolment: Enrolment, arrived: EventArrived, mark: int
+    setting: Setting, enrolment: Enrolment, arrived: EventArrived, marks: tuple[int, ...]
 ) -> tuple[Enrolment, list[Command]]:
     """Take out whom the event takes out; the enrolment as it is then."""
     results = {
@@ -36,14 +40,14 @@ def _exits(
         if journey.running
     }
     leaving = {instance: (result, "ExitEvent") for instance, result in results.items() if result}
-    return _leave(setting, enrolment, arrived, mark, leaving)
+    return _leave(setting, enrolment, arrived, marks, leaving)
 
 
 def _leave(
     setting: Setting,
     enrolment: Enrolment,
     arrived: EventArrived,
-    mark: int,
+    marks: tuple[int, ...],
     leaving: dict[str, tuple[str, str]],
 ) -> tuple[Enrolment, list[Command]]:
     """End the journeys at these instances, each with a result and a reason."""
@@ -51,7 +55,7 @@ def _leave(
     commands: list[Command] = []
     for instance, (result, reason) in leaving.items():
         course = Course(
-            setting, enrolment, instance, arrived.at, considered=arrived.sequence, counted=(mark,)
+            setting, enrolment, instance, arrived.at, considered=arrived.sequence, counted=marks
         )
         course.exit(result, reason)
         commands += course.commands
@@ -67,7 +71,9 @@ def _exit_result(setting: Setting, journey: Journey, arrived: EventArrived) -> s
     return next((each.result for each in program.exits if each.matches(arrived.event, values)), None)
 
 
-def _entry(setting: Setting, enrolment: Enrolment, arrived: EventArrived, mark: int) -> tuple[Command, ...]:
+def _entry(
+    setting: Setting, enrolment: Enrolment, arrived: EventArrived, marks: tuple[int, ...]
+) -> tuple[Command, ...]:
     flow, event = setting.flow, arrived.event
     program = setting.programs[flow.revision]
     if flow.deleted or event.type not in program.program.trigger.types:
@@ -79,23 +85,24 @@ def _entry(setting: Setting, enrolment: Enrolment, arrived: EventArrived, mark: 
         key = program.key.evaluate(values) if program.key else ""
     except ExpressionFailed as failed:
         return (KeepDeadLetter(failed.reason, f"trigger.key: {failed}"),)
-    return _enter(setting, enrolment, arrived, mark, key)
+    return _enter(setting, enrolment, arrived, marks, key)
 
 
 def _enter(
-    setting: Setting, enrolment: Enrolment, arrived: EventArrived, mark: int, key: str
+    setting: Setting, enrolment: Enrolment, arrived: EventArrived, marks: tuple[int, ...], key: str
 ) -> tuple[Command, ...]:
     flow, event = setting.flow, arrived.event
     same_key = [journey for journey in enrolment.journeys.values() if journey.key == key]
     running = {journey.instance for journey in same_key if journey.running}
-    if (flow.reentry == "Once" and same_key) or (flow.reentry == "AfterExit" and running):
-        return (IgnoreEvent(mark),)
+    entered = any(event_hash(journey.event) == marks[0] for journey in same_key)
+    if entered or (flow.reentry == "Once" and same_key) or (flow.reentry == "AfterExit" and running):
+        return tuple(map(IgnoreEvent, marks))
     commands: list[Command] = []
     if flow.reentry == "Restart":
         leaving = dict.fromkeys(running, ("Restarted", "Restarted"))
-        enrolment, commands = _leave(setting, enrolment, arrived, mark, leaving)
+        enrolment, commands = _leave(setting, enrolment, arrived, marks, leaving)
     instance = _free_instance(enrolment, _instance(flow.reentry, key, event))
-    course = Course(setting, enrolment, instance, arrived.at, considered=arrived.sequence, counted=(mark,))
+    course = Course(setting, enrolment, instance, arrived.at, considered=arrived.sequence, counted=marks)
     course.enter(journey_id(flow.id, enrolment.contact, instance, event), event, key)
     course.proceed(setting.programs[flow.revision].program.steps[0].name)
     return (*commands, *course.commands)

@@ -108,8 +108,11 @@ class Course:
         """This timer has gone off, so nothing needs to disarm it."""
         self._fired = number
 
-    def enter(self, journey: str, event: CloudEvent, key: str) -> None:
-        """Start a journey here. What an ended one at this instance remembered lives on."""
+    def enter(self, journey: str, event: CloudEvent, key: str, *, redone: bool = False) -> None:
+        """Start a journey here. What an ended one at this instance remembered lives on.
+
+        `redone`: it does its first step only, and ends.
+        """
         remembered = self._journey.applied if self._journey else ()
         self._counted = (*remembered, *self._counted)
         flow = self.setting.flow
@@ -124,6 +127,7 @@ class Course:
                 revision=flow.revision,
                 event=event,
                 key=key,
+                redone=redone,
             )
         )
 
@@ -185,7 +189,9 @@ class Course:
     def proceed_from_step(self) -> None:
         """Leave the step that the journey stands at."""
         step = self.setting.program(self.journey.revision).step(self.journey.step)
-        if step is None:
+        if self.journey.redone:
+            self._complete("Redone", [])
+        elif step is None:
             self.exit("Exited", "StepGone")
         elif isinstance(step, End):
             self._complete(step.result, [])

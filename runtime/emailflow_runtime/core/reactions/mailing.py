@@ -86,7 +86,7 @@ def on_broken(course: Course, mail: Mail, broken: MailBroken) -> None:
         message=broken.message,
         attempt=mail.attempts,
     )
-    course.commands.append(KeepDeadLetter(broken.reason, broken.message, course.instance))
+    course.commands.append(KeepDeadLetter(broken.reason, broken.message, course.instance, mail.step))
     if course.journey.running:
         course.proceed_from_step()
 
