@@ -19,8 +19,8 @@ from emailflow_api.kinds.text import Duration, EmailAddress, HttpUrl, Locale, Na
 class Nats(ApiModel):
     """The NATS server (2.14.3 or later, with JetStream) that holds everything."""
 
-    url: NatsUrls = "nats://nats:4222"
-    """URLs of the servers, separated by commas."""
+    url: NatsUrls | None = None
+    """URLs of the servers, separated by commas. Absent: the NATS that the operator was installed with."""
     credentials_secret_ref: SecretKeyReference | None = None
     """A credentials file (JWT and seed). Absent: no authentication."""
     ca_secret_ref: SecretKeyReference | None = None
