@@ -106,6 +106,6 @@ class FlowRunner:
         self._dead(delivered, "PoisonInput", f"{type(failure).__name__}: {failure}")
 
     def _dead(self, delivered: DeliveredEvent, reason: str, message: str) -> None:
-        self._desk.keep(
-            DeadLetter(reason, message, self.flow, delivered.event, delivered.contact, delivered.sequence)
-        )
+        step = delivered.redrive.step if delivered.redrive else ""
+        event, contact, sequence = delivered.event, delivered.contact, delivered.sequence
+        self._desk.keep(DeadLetter(reason, message, self.flow, event, contact, sequence, step))

@@ -17,7 +17,7 @@ def redo_step(
     """Commands that make the mail of `redrive.step` again, by the flow as it is now."""
     flow, event = setting.flow, arrived.event
     if setting.programs[flow.revision].step(redrive.step) is None:
-        return (KeepDeadLetter("StepGone", f"the flow has no step {redrive.step} any more"),)
+        return (KeepDeadLetter("StepGone", f"there is no step {redrive.step} any more", step=redrive.step),)
     instance = redrive.instance
     course = Course(setting, enrolment, instance, arrived.at, considered=arrived.sequence, counted=marks)
     course.enter(journey_id(flow.id, enrolment.contact, instance, event), event, instance, redone=True)
