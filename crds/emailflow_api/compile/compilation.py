@@ -73,7 +73,7 @@ class _Compiler:
 
     def compile(self) -> Compilation:
         report = Report(_subject(self._runtime))
-        runtime = compile_runtime(report, self._runtime)
+        runtime = compile_runtime(report, self._runtime, self._found.namespaces)
         usable = self._chosen.there and not report.failed
         self._findings += report.findings
         self._warn_of_others()

@@ -61,13 +61,17 @@ def runtime_of(flow: EmailFlow) -> Key:
     return reference.namespace or flow.namespace, reference.name
 
 
-def check_allowed(report: Report, namespace: str, runtime: EmailRuntime, labels: Mapping[str, str]) -> None:
-    """Report a flow whose namespace (with these labels) the runtime does not let in."""
+def _lets_in(runtime: EmailRuntime, namespace: str, labels: Mapping[str, str]) -> bool:
     allowed = runtime.spec.allowed_namespaces
     if namespace == runtime.namespace or allowed.from_ == "All":
-        return
+        return True
     wanted = allowed.selector.match_labels if allowed.selector else None
-    if wanted is None or any(labels.get(name) != value for name, value in wanted.items()):
+    return wanted is not None and all(labels.get(name) == value for name, value in wanted.items())
+
+
+def check_allowed(report: Report, namespace: str, runtime: EmailRuntime, labels: Mapping[str, str]) -> None:
+    """Report a flow whose namespace (with these labels) the runtime does not let in."""
+    if not _lets_in(runtime, namespace, labels):
         report.error(
             "NotAllowed",
             "spec.runtimeRef",
@@ -76,9 +80,14 @@ def check_allowed(report: Report, namespace: str, runtime: EmailRuntime, labels:
         )
 
 
-def compile_runtime(report: Report, runtime: EmailRuntime) -> p.RuntimePlan:
-    """The plan of a runtime, defaults filled in; what is wrong is in the report."""
+def compile_runtime(
+    report: Report, runtime: EmailRuntime, namespaces: Mapping[str, Mapping[str, str]]
+) -> p.RuntimePlan:
+    """The plan of a runtime, defaults filled in; what is wrong is in the report. `namespaces` are the
+    labels of those that there are."""
     spec = runtime.spec
+    allowed = {name for name, labels in namespaces.items() if _lets_in(runtime, name, labels)}
+    everybody = spec.allowed_namespaces.from_ == "All"
     check_zone(report, "spec.defaults.timezone", spec.defaults.timezone)
     if spec.delivery.to:
         check_address(report, "spec.delivery.to", spec.delivery.to)
@@ -101,6 +110,7 @@ def compile_runtime(report: Report, runtime: EmailRuntime) -> p.RuntimePlan:
         max_body_bytes=spec.door.max_body_bytes,
         unknown_types=spec.door.unknown_types,
         service_accounts=bool(spec.door.service_accounts),
+        namespaces=("*",) if everybody else tuple(sorted(allowed | {runtime.namespace})),
         delivery=p.Delivery(spec.delivery.mode, spec.delivery.to or ""),
         suspend=spec.suspend,
     )

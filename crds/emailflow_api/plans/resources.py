@@ -239,6 +239,8 @@ class RuntimePlan(Plan, frozen=True):
     unknown_types: str = "Allow"
     service_accounts: bool = False
     """Whether the door takes projected ServiceAccount tokens of the cluster (DESIGN section 4, Sidecar)."""
+    namespaces: tuple[str, ...] = ()
+    """Whose flows, and whose ServiceAccounts, it serves; `*`: everybody's."""
     delivery: Delivery = Delivery()
     suspend: bool = False
 
