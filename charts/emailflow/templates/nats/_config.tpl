@@ -1,0 +1,31 @@
+{{/* nats.conf. Values in "$…" come from the pod's environment. */}}
+{{- define "emailflow.natsConfig" -}}
+{{- $name := include "emailflow.nats" . -}}
+server_name: $POD_NAME
+port: 4222
+http_port: 8222
+max_payload: 8MB
+write_deadline: "10s"
+lame_duck_duration: "30s"
+lame_duck_grace_period: "5s"
+jetstream {
+  store_dir: /data/jetstream
+  # Accepted means durable: what is acknowledged is on disk.
+  sync_interval: always
+  max_file_store: {{ include "emailflow.nineTenths" (list .Values.nats.persistence.size "nats.persistence.size") }}
+  max_memory_store: 64MB
+}
+{{- if gt (int .Values.nats.replicas) 1 }}
+cluster {
+  name: {{ $name }}
+  port: 6222
+  routes: [
+    {{- range $i := until (int .Values.nats.replicas) }}
+    nats://{{ $name }}-{{ $i }}.{{ $name }}-peers.{{ $.Release.Namespace }}.svc:6222
+    {{- end }}
+  ]
+}
+{{- end }}
+# Accounts and their keys: the operator's.
+include ./auth.conf
+{{- end -}}
