@@ -2,6 +2,7 @@
 
 import typer
 
+from emailflow_cli.dead_letters import dead_letters
 from emailflow_cli.dev import dev
 from emailflow_cli.lint import lint
 from emailflow_cli.render import render
@@ -18,6 +19,7 @@ app.command()(dev)
 app.command()(lint)
 app.command()(render)
 app.command("send-event")(send_event)
+app.add_typer(dead_letters, name="dead-letters")
 
 
 def main() -> None:

@@ -34,6 +34,8 @@ class DeadLetterStream:
         headers["EmailFlow-Sequence"] = str(letter.sequence)
         if letter.contact:
             headers["EmailFlow-Contact"] = letter.contact
+        if letter.step:
+            headers["EmailFlow-Step"] = letter.step
         subject = self._names.dead_letter_subject(letter.reason, letter.origin)
         while True:
             try:
