@@ -5,16 +5,29 @@ a reader never finds a pointer to nothing. Pure: writing and watching the bucket
 """
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeAlias
 
 import msgspec
 
 from emailflow_api import plans as p
 
-_Plan = TypeVar("_Plan", bound=msgspec.Struct)
 CURRENT = "current."
 CONTENT = "content."
 PROGRAM = "program."
+
+Decoded: TypeAlias = dict[tuple[str, str], msgspec.Struct]
+"""Plans by kind and by the key of their content, which never changes."""
+
+_SHAPES: dict[str, type[msgspec.Struct]] = {
+    "program": p.Program,
+    "template": p.TemplatePlan,
+    "provider": p.ProviderPlan,
+    "policy": p.PolicyPlan,
+    "event_type": p.EventTypePlan,
+    "file": p.FilePlan,
+    "flow": p.FlowPlan,
+    "runtime": p.RuntimePlan,
+}
 
 
 def _key(name: str) -> str:
@@ -48,34 +61,50 @@ def _all(plans: p.Plans) -> list[tuple[str, str, msgspec.Struct]]:
     return [(kind, name, plan) for kind, members in kinds for name, plan in members.items()]
 
 
-def from_entries(entries: Mapping[str, bytes]) -> p.Plans | None:
-    """The plans in a bucket; None while there is no runtime's plan in it."""
+def from_entries(entries: Mapping[str, bytes], decoded: Decoded | None = None) -> p.Plans | None:
+    """The plans in a bucket; None while there is no runtime's plan in it.
 
-    def current(kind: str, shape: type[_Plan]) -> list[_Plan]:
-        prefix = f"{CURRENT}{kind}."
-        digests = [value.decode() for key, value in sorted(entries.items()) if key.startswith(prefix)]
-        found = (entries.get(f"{CONTENT}{digest}") for digest in digests)
-        return [msgspec.json.decode(data, type=shape) for data in found if data is not None]
-
-    runtimes = current("runtime", p.RuntimePlan)
-    if not runtimes:
+    `decoded` remembers from call to call what was decoded, so that a change costs no more than itself. What
+    can't be decoded, since a newer release wrote it, counts as absent.
+    """
+    before = dict(decoded) if decoded is not None else {}
+    now: Decoded = {} if decoded is None else decoded
+    now.clear()
+    found: dict[str, list[Any]] = {kind: [] for kind in _SHAPES}
+    for key, value in entries.items():
+        place = _place(key, value)
+        if place is None:
+            continue
+        plan = before.get(place) or _decode(place[0], entries.get(place[1]))
+        if plan is not None:
+            now[place] = plan
+            found[place[0]].append((key, plan))
+    if not found["runtime"]:
         return None
-    programs = {
-        key.removeprefix(PROGRAM): msgspec.json.decode(value, type=p.Program)
-        for key, value in entries.items()
-        if key.startswith(PROGRAM)
-    }
     return p.Plans(
-        runtime=runtimes[0],
-        programs=programs,
-        flows=_by_name(current("flow", p.FlowPlan)),
-        templates=_by_name(current("template", p.TemplatePlan)),
-        providers={each.name: each for each in current("provider", p.ProviderPlan)},
-        policies={each.name: each for each in current("policy", p.PolicyPlan)},
-        event_types={each.type: each for each in current("event_type", p.EventTypePlan)},
-        files={each.id: each for each in current("file", p.FilePlan)},
+        runtime=found["runtime"][0][1],
+        programs={key.removeprefix(PROGRAM): plan for key, plan in found["program"]},
+        flows={f"{plan.namespace}/{plan.name}": plan for _, plan in found["flow"]},
+        templates={f"{plan.namespace}/{plan.name}": plan for _, plan in found["template"]},
+        providers={plan.name: plan for _, plan in found["provider"]},
+        policies={plan.name: plan for _, plan in found["policy"]},
+        event_types={plan.type: plan for _, plan in found["event_type"]},
+        files={plan.id: plan for _, plan in found["file"]},
     )
 
 
-def _by_name(plans: list[Any]) -> dict[str, Any]:
-    return {f"{each.namespace}/{each.name}": each for each in plans}
+def _place(key: str, value: bytes) -> tuple[str, str] | None:
+    """The kind of plan that this entry is or points to, and the key of its content; None for content."""
+    if key.startswith(PROGRAM):
+        return "program", key
+    kind, _, name = key.removeprefix(CURRENT).partition(".")
+    if not key.startswith(CURRENT) or not name or kind not in _SHAPES:
+        return None
+    return kind, f"{CONTENT}{value.decode('ascii', 'replace')}"
+
+
+def _decode(kind: str, content: bytes | None) -> msgspec.Struct | None:
+    try:
+        return msgspec.json.decode(content, type=_SHAPES[kind]) if content is not None else None
+    except msgspec.DecodeError:
+        return None

@@ -8,12 +8,14 @@ import contextlib
 import logging
 
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 
 from emailflow_runtime.adapters.jetstream.connection import Connection, JetStreamError, TooMany
 from emailflow_runtime.errors import Unavailable
 
 LOOK_EVERY = 2.0
 PAGE = 500
+RETRY_AFTER = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -28,15 +30,33 @@ class BucketTail:
         self._prefix = f"$KV.{bucket}."
         self._next = 1
         self._wake = asyncio.Event()
+        self._subscription: Subscription | None = None
 
     async def start(self) -> None:
-        """Read everything, and listen from now on. Raises Unavailable."""
+        """Listen from now on, and read everything. Raises Unavailable; then it may be started again."""
 
         async def wake(_: Msg) -> None:
             self._wake.set()
 
-        await self._connection.client.subscribe(f"{self._prefix}>", cb=wake)
-        await self._refresh()
+        if self._subscription is None:
+            self._subscription = await self._connection.client.subscribe(f"{self._prefix}>", cb=wake)
+        await self.refresh()
+
+    async def start_when_there(self) -> None:
+        """Like `start`, but wait for NATS and for the bucket."""
+        while True:
+            try:
+                await self.start()
+                return
+            except (Unavailable, JetStreamError, TooMany) as not_yet:
+                log.info("%s can't be read yet: %s", self._stream, not_yet)
+                await asyncio.sleep(RETRY_AFTER)
+
+    async def close(self) -> None:
+        """Stop listening."""
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None and self._connection.connected:
+            await subscription.unsubscribe()
 
     def under(self, prefix: str) -> list[tuple[str, bytes]]:
         """Keys that start with the prefix, without it, and their values."""
@@ -53,26 +73,30 @@ class BucketTail:
                     await self._wake.wait()
             self._wake.clear()
             try:
-                if await self._refresh():
+                if await self.refresh():
                     return
             except (Unavailable, JetStreamError, TooMany) as away:
                 log.info("%s can't be read: %s", self._stream, away)
 
-    async def _refresh(self) -> bool:
+    async def refresh(self) -> bool:
+        """Read what has changed; whether anything has. Raises Unavailable."""
         changed = False
-        while True:
+        left = 1
+        while left:
+            left = 0
             body = {"seq": self._next, "batch": PAGE, "next_by_subj": f"{self._prefix}>"}
-            count = 0
             async for message in self._connection.direct_get_many(self._stream, body):
-                self._take(message.headers or {}, message.data)
-                count += 1
-            changed = changed or count > 0
-            if count < PAGE:
-                return changed
+                headers = message.headers or {}
+                self._take(headers, message.data)
+                # A page also ends when the server has sent enough bytes, so pages are not counted.
+                left = int(headers.get("Nats-Num-Pending", "0"))
+                changed = True
+        return changed
 
     def _take(self, headers: dict[str, str], data: bytes) -> None:
         key = headers["Nats-Subject"].removeprefix(self._prefix)
-        if "KV-Operation" in headers:
+        # A marker stands for what has expired.
+        if "KV-Operation" in headers or "Nats-Marker-Reason" in headers:
             self.values.pop(key, None)
         else:
             self.values[key] = data

@@ -18,9 +18,13 @@ class ConsentBucket:
         self._prefix = f"$KV.{bucket}."
         self._tail = BucketTail(connection, bucket)
 
+    async def start(self) -> None:
+        """Read everything, once NATS and the bucket are there. Before that, `of` knows of nothing."""
+        await self._tail.start_when_there()
+
     async def follow(self) -> None:
         """Keep current until cancelled."""
-        await self._tail.start()
+        await self.start()
         while True:
             await self._tail.changed()
 
