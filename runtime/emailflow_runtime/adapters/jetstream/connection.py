@@ -7,6 +7,7 @@ for ever.
 import asyncio
 import json
 import logging
+import ssl
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
@@ -18,6 +19,10 @@ from emailflow_runtime.errors import EmailFlowError, Unavailable
 
 TIMEOUT = 5.0
 """Seconds that a request may take."""
+RECONNECT_AFTER: Any = 0.25
+"""Seconds between attempts. The client's annotation says int, it only passes the number on."""
+STREAK = 2.5 * TIMEOUT
+"""Seconds without an unanswered request that end a streak of them."""
 EPOCH_LOST = 10071
 TRY_AGAIN = 10164
 
@@ -35,37 +40,77 @@ class JetStreamError(EmailFlowError):
 
 
 class Credentials(NamedTuple):
-    """How to connect: a URL, and the path of a credentials file or empty."""
+    """How to connect. Paths are empty where there is no such file; both files are read again at each
+    attempt, so that replacing them is enough."""
 
     url: str
+    """One or more, separated by commas."""
     file: str = ""
+    """A .creds file: a user's JWT and the seed of its key."""
+    ca: str = ""
+    """Certificates (PEM) to trust instead of the system's."""
+    inbox: str = "_INBOX"
+    """Where answers come to; only this user may listen there."""
 
 
 async def connect(credentials: Credentials, name: str) -> "Connection":
-    """A connection that reconnects for ever. Raises Unavailable when the first attempt fails."""
+    """A connection that reconnects for ever. Raises Unavailable when no server lets it in at first."""
     connection = Connection()
-    # The client's annotation says int, it only passes the number to asyncio.sleep.
-    options: dict[str, Any] = {"reconnect_time_wait": 0.25}
+    client = connection.client
+
+    async def disconnected() -> None:
+        _trust(client, credentials)
+
+    options: dict[str, Any] = {"reconnect_time_wait": RECONNECT_AFTER}
     if credentials.file:
         options["user_credentials"] = credentials.file
     try:
-        await connection.client.connect(
-            credentials.url,
+        if credentials.ca:
+            options["tls"] = _trusting(credentials.ca)
+        await client.connect(
+            credentials.url.split(","),
             name=name,
-            max_reconnect_attempts=-1,
+            inbox_prefix=credentials.inbox,
+            connect_timeout=int(TIMEOUT),
+            max_reconnect_attempts=1,
             ping_interval=10,
             pending_size=64 << 20,
             reconnected_cb=connection.note_reconnect,
+            disconnected_cb=disconnected,
+            closed_cb=connection.note_closed,
             error_cb=_note_error,
             **options,
         )
-    except (NatsError, OSError, TimeoutError) as error:
-        raise Unavailable(f"NATS is not to be reached: {type(error).__name__}") from error
+    except (NatsError, OSError, TimeoutError, ValueError) as error:
+        raise Unavailable(f"NATS is not to be reached: {_words(error)}") from error
+    # Only the first attempt may fail for good.
+    client.options["max_reconnect_attempts"] = -1
     return connection
 
 
+def _trusting(ca: str) -> ssl.SSLContext:
+    """Raises OSError, ssl.SSLError among them."""
+    return ssl.create_default_context(cafile=ca)
+
+
+def _trust(client: Client, credentials: Credentials) -> None:
+    """Have the next attempt trust the certificates that the file holds now."""
+    if credentials.ca:
+        try:
+            client.options["tls"] = _trusting(credentials.ca)
+        except OSError as error:
+            log.warning("the CA certificates can't be read, the old ones stay: %s", type(error).__name__)
+
+
 async def _note_error(error: Exception) -> None:
-    log.info("nats: %s", type(error).__name__)
+    refused = isinstance(error, NatsError)
+    log.log(logging.WARNING if refused else logging.INFO, "nats: %s", _words(error))
+
+
+def _words(error: Exception) -> str:
+    """What the server said; of everything else the kind only. Its words name subjects, never people."""
+    said = str(error).removeprefix("nats: ") if isinstance(error, NatsError) else ""
+    return said or type(error).__name__
 
 
 class Connection:
@@ -75,7 +120,9 @@ class Connection:
         self.client = Client()
         self.failures = 0
         """How many requests have had no answer."""
+        self._unanswered = (0.0, 0.0)
         self._reconnected = asyncio.Condition()
+        self._closed = asyncio.Event()
 
     async def note_reconnect(self) -> None:
         """The client library is connected again."""
@@ -86,6 +133,29 @@ class Connection:
         """Return after the next reconnect."""
         async with self._reconnected:
             await self._reconnected.wait()
+
+    async def note_closed(self) -> None:
+        """The client library has given up, or was told to."""
+        self._closed.set()
+
+    async def closed(self) -> None:
+        """Return when the connection will never come back: the server has thrown this user out."""
+        await self._closed.wait()
+
+    def unanswered_for(self) -> float:
+        """Seconds since requests began to have no answer, 0 when that is over or it is not connected.
+
+        Reads may be answered meanwhile: after a full disk it is the writes that are not.
+        """
+        begun, last = self._unanswered
+        now = asyncio.get_running_loop().time()
+        return now - begun if self.connected and last and now - last < STREAK else 0.0
+
+    def _note_unanswered(self) -> None:
+        self.failures += 1
+        begun, last = self._unanswered
+        now = asyncio.get_running_loop().time()
+        self._unanswered = (begun if last and now - last < STREAK else now, now)
 
     @property
     def connected(self) -> bool:
@@ -100,7 +170,8 @@ class Connection:
         try:
             return await self.client.request(subject, data, timeout=TIMEOUT, headers=headers)
         except (NatsError, OSError, TimeoutError) as error:
-            self.failures += 1
+            if isinstance(error, TimeoutError):
+                self._note_unanswered()
             raise Unavailable(f"no answer from NATS: {type(error).__name__}") from error
 
     async def api(self, subject: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -157,7 +228,8 @@ class Connection:
         """Send what is pending, then close."""
         if not self.client.is_closed:
             try:
-                await asyncio.wait_for(self.client.flush(), 1)
+                async with asyncio.timeout(1):
+                    await self.client.flush(1)
             except (NatsError, OSError, TimeoutError):
                 log.info("nats: closing without a flush")
             await self.client.close()
