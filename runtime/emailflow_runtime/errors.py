@@ -39,6 +39,12 @@ class EpochLost(EmailFlowError):
     reason = "EpochLost"
 
 
+class SecretNotFound(EmailFlowError):
+    """A Secret, or the key in it, is not there."""
+
+    reason = "SecretNotFound"
+
+
 class RenderError(EmailFlowError):
     """A template that has no result for this input. `reason` says which kind of failure."""
 

@@ -6,16 +6,10 @@ Values never leave this module but to the one who asks for a key by name.
 from collections.abc import Mapping
 
 from emailflow_api.plans import SecretKey
-from emailflow_runtime.errors import EmailFlowError
+from emailflow_runtime.errors import SecretNotFound
 
 Held = Mapping[tuple[str, str], Mapping[str, bytes]]
 """By (namespace, name), then by key."""
-
-
-class SecretNotFound(EmailFlowError):
-    """A Secret, or the key in it, is not there."""
-
-    reason = "SecretNotFound"
 
 
 class SecretsInMemory:

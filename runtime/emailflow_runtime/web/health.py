@@ -1,4 +1,7 @@
-"""Liveness and readiness, for probes and for people who wait for a start."""
+"""Liveness and readiness, for the kubelet and for people who wait for a start.
+
+A probe that fails says why, in words that stand in no other answer: nothing here decides anything.
+"""
 
 from collections.abc import Callable
 
@@ -6,15 +9,24 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+Trouble = Callable[[], str]
+"""What is wrong, in a few words; empty: nothing."""
 
-def health_routes(ready: Callable[[], bool]) -> list[Route]:
-    """`/healthz`: the process answers. `/readyz`: it accepts, decides and sends; 503 while it doesn't."""
+
+def health_routes(waits_for: Trouble, broken: Trouble = str) -> list[Route]:
+    """`/readyz` is 200 while it accepts, decides and sends, so while it `waits_for` nothing. `/healthz` is
+    200 unless it is `broken` in a way that only a restart mends."""
 
     async def healthz(_: Request) -> Response:
-        return JSONResponse({"status": "ok"})
+        return _answer("broken", broken())
 
     async def readyz(_: Request) -> Response:
-        is_ready = ready()
-        return JSONResponse({"status": "ok" if is_ready else "waiting"}, status_code=200 if is_ready else 503)
+        return _answer("waiting", waits_for())
 
     return [Route("/healthz", healthz), Route("/readyz", readyz)]
+
+
+def _answer(status: str, trouble: str) -> Response:
+    if not trouble:
+        return JSONResponse({"status": "ok"})
+    return JSONResponse({"status": status, "for": trouble}, status_code=503)

@@ -138,7 +138,7 @@ class Laptop:
     def _app(self, runtime: Runtime, catcher: MailCatcher) -> Any:
         pages = Starlette(
             routes=[
-                *health_routes(lambda: runtime.ready),
+                *health_routes(lambda: "" if runtime.ready else "shards"),
                 *link_routes(runtime.links),
                 Mount("/", inbox_app(catcher)),
             ]
