@@ -9,7 +9,7 @@ write_deadline: "10s"
 lame_duck_duration: "30s"
 lame_duck_grace_period: "5s"
 jetstream {
-  store_dir: /data/jetstream
+  store_dir: /data
   # Accepted means durable: what is acknowledged is on disk.
   sync_interval: always
   max_file_store: {{ include "emailflow.nineTenths" (list .Values.nats.persistence.size "nats.persistence.size") }}
