@@ -6,6 +6,7 @@ ADR 0002. Pure: desired state as data.
 
 from typing import Any
 
+from emailflow_api.durations import seconds
 from emailflow_api.jetstream.naming import CONTACTS_CONSUMER, TIMERS_CONSUMER, Names
 from emailflow_api.plans import FlowPlan, Program, RuntimePlan
 
@@ -47,6 +48,7 @@ def streams(runtime: RuntimePlan, *, replicas: int = 1, events_bytes: int = 8 <<
             **base,
             "name": names.dead_letters,
             "subjects": [f"{names.subject_prefix}.deadletter.>"],
+            "max_age": int(seconds(runtime.retention_dead_letters)) * SECOND,
             "max_bytes": events_bytes // 8,
         },
     ]
