@@ -18,7 +18,10 @@ def now() -> int:
 
 
 def moment(text: str) -> int:
-    """Nanoseconds since 1970 UTC of `2026-03-07T20:00:00Z`, or of `PT1H` (an hour ago). Raises BadParameter."""
+    """Nanoseconds since 1970 UTC of `2026-03-07T20:00:00Z`, or of `PT1H`, an hour ago.
+
+    Raises BadParameter.
+    """
     if text.startswith("P"):
         try:
             return now() - int(seconds(text) * SECOND)

@@ -1,4 +1,4 @@
-"""How commands reach a runtime's NATS: by options, by the environment, or, in a pod, by the pod's settings."""
+"""How commands reach a runtime's NATS: by options, by the environment, or by a pod's own settings."""
 
 import os
 from collections.abc import AsyncIterator
