@@ -1,13 +1,17 @@
 """Feeds: durable pull consumers, pinned to one owner (`priority_policy: pinned_client`, ADR-42 of NATS).
 
-There is always a pull under way, with a heartbeat: silence means that the pull was lost, and it is sent
-again. Written on the raw protocol, since the client library knows no priority groups.
+There is always a pull under way, which the server ends after a while: silence means that the pull was lost,
+and it is sent again. A gap in the numbers of deliveries means that another process got a message; then all
+goes back to the floor of the acknowledgements, so that nothing comes after what is behind it. Written on the
+raw protocol, since the client library knows no priority groups.
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import msgspec
 from nats.aio.msg import Msg
@@ -24,9 +28,10 @@ from emailflow_runtime.core.redrive import Redrive
 from emailflow_runtime.errors import Unavailable
 
 BATCH = 256
-EXPIRES = 30
-HEARTBEAT = 3
-SILENCE = 3 * HEARTBEAT
+EXPIRES = 4
+"""Seconds that a pull waits. No more than a lease lasts after its last renewal but one, so that what a paused
+owner has asked for is over when the next one comes (`ownership.LEASE_TTL`)."""
+SILENCE = EXPIRES + 3
 YIELD = 0.5
 SECOND = 1_000_000_000
 RETRY_AFTER = 0.2
@@ -44,6 +49,17 @@ def place(message: Msg) -> tuple[int, int]:
     return int(tokens[start]), int(tokens[start + 2])
 
 
+def delivery(message: Msg) -> int:
+    """The number of a delivery: the consumer counts them, from 1 at each reset."""
+    tokens = message.reply.split(".")
+    return int(tokens[6 if len(tokens) == 9 else 8])
+
+
+def sent_as(message: Msg) -> int:
+    """The number of a delivered message among those that its consumer sent since it was reset."""
+    return int(message.reply.split(".")[-3])
+
+
 class PinnedFeed:
     """The port Feed on a pinned consumer."""
 
@@ -55,30 +71,39 @@ class PinnedFeed:
         self._arrived: asyncio.Queue[Msg] = asyncio.Queue()
         self._subscription: Subscription | None = None
         self._asked = 0
+        self._number = 0
+        """Of the last message that came, counted by the server since the reset."""
+        self._gap = False
         self._patience: float = SILENCE
         self._pin = ""
         self._open = False
+        self._deliveries = 0
+        self._last = ""
 
     async def take_over(self) -> Standing:
         """See Feed. Waits for the consumer: a flow's plan may be here before it."""
+        # Whoever takes over again starts afresh: what had arrived will come once more.
+        await self._stop_listening()
         while True:
             try:
                 await self._unpin()
-                await self._connection.api(f"CONSUMER.RESET.{self._stream}.{self._consumer}", {})
-                standing = await self.standing()
+                reset = await self._connection.api(f"CONSUMER.RESET.{self._stream}.{self._consumer}", {})
                 break
             except (JetStreamError, Unavailable) as not_yet:
                 log.info("consumer %s is not there yet: %s", self._consumer, not_yet)
                 await asyncio.sleep(RETRY_AFTER)
-        # Whoever takes over again starts afresh: what had arrived will come once more.
-        await self.close()
-        self._arrived = asyncio.Queue()
-        self._asked, self._pin = 0, ""
+        arrived: asyncio.Queue[Msg] = asyncio.Queue()
+        self._arrived = arrived
+        self._asked, self._pin, self._deliveries, self._last = 0, "", 0, ""
+
+        async def take(message: Msg) -> None:
+            arrived.put_nowait(message)
+
         inbox = self._connection.client.new_inbox()
-        self._subscription = await self._connection.client.subscribe(inbox, cb=self._take)
+        self._subscription = await self._connection.client.subscribe(inbox, cb=take)
         self._inbox = inbox
         self._open = True
-        return standing
+        return _standing(reset)
 
     async def _unpin(self) -> None:
         try:
@@ -90,15 +115,7 @@ class PinnedFeed:
 
     async def standing(self) -> Standing:
         """See Feed."""
-        info = await self._connection.api(f"CONSUMER.INFO.{self._stream}.{self._consumer}")
-        return Standing(
-            pending=int(info["num_pending"]),
-            delivered=int(info["delivered"]["stream_seq"]),
-            floor=int(info["ack_floor"]["stream_seq"]),
-        )
-
-    async def _take(self, message: Msg) -> None:
-        self._arrived.put_nowait(message)
+        return _standing(await self._connection.api(f"CONSUMER.INFO.{self._stream}.{self._consumer}"))
 
     async def next_batch(self) -> Sequence[Delivered]:
         """See Feed."""
@@ -112,9 +129,13 @@ class PinnedFeed:
                 # Not even a heartbeat: the pull is lost.
                 self._asked, self._patience = 0, SILENCE
                 continue
-            self._sort(message, batch)
-            while not self._arrived.empty() and len(batch) < BATCH:
-                self._sort(self._arrived.get_nowait(), batch)
+            whole = self._sort(message, batch)
+            while whole and not self._arrived.empty() and len(batch) < BATCH:
+                whole = self._sort(self._arrived.get_nowait(), batch)
+            if not whole:
+                log.info("%s is taken over again: a message of it went elsewhere", self._consumer)
+                await self.take_over()
+                batch.clear()
         return batch
 
     async def _keep_pulling(self) -> None:
@@ -124,7 +145,6 @@ class PinnedFeed:
         pull = {
             "batch": wanted,
             "expires": EXPIRES * SECOND,
-            "idle_heartbeat": HEARTBEAT * SECOND,
             "group": OWNER_GROUP,
         }
         if self._pin:
@@ -136,20 +156,27 @@ class PinnedFeed:
         except Unavailable as away:
             log.info("can't pull %s: %s", self._consumer, away)
 
-    def _sort(self, message: Msg, batch: list[Delivered]) -> None:
+    def _sort(self, message: Msg, batch: list[Delivered]) -> bool:
+        """Whether the message is the one that follows; if so, it is noted."""
         headers = message.headers or {}
         if (status := headers.get("Status")) is not None and not message.reply.startswith("$JS.ACK."):
             self._note_status(status, headers)
-            return
+            return True
+        if delivery(message) != self._deliveries + 1:
+            return False
+        self._deliveries += 1
+        self._last = message.reply
         self._asked -= 1
+        number = sent_as(message)
+        self._gap = self._gap or number != self._number + 1
+        self._number = number
         self._pin = headers.get("Nats-Pin-Id", self._pin)
         delivered = self._decode(message)
         if delivered is not None:
             batch.append(delivered)
+        return True
 
     def _note_status(self, status: str, headers: dict[str, str]) -> None:
-        if status == "100":
-            return
         if status == "423":
             self._pin = ""
             # Somebody else may be taking over just now: theirs must be the first pull.
@@ -168,11 +195,29 @@ class PinnedFeed:
             await self._connection.publish(token, b"+ACK")
 
     async def close(self) -> None:
-        """See Feed."""
+        """See Feed. The next owner need not wait for what this one has still in hand."""
+        if not self._open:
+            return
+        await self._stop_listening()
+        with contextlib.suppress(Unavailable):
+            if self._last:
+                await self._connection.publish(self._last, b"-NAK")
+            if self._pin:
+                await self._unpin()
+
+    async def _stop_listening(self) -> None:
         self._open = False
         subscription, self._subscription = self._subscription, None
         if subscription is not None and self._connection.connected:
             await subscription.unsubscribe()
+
+
+def _standing(info: dict[str, Any]) -> Standing:
+    return Standing(
+        pending=int(info["num_pending"]),
+        delivered=int(info["delivered"]["stream_seq"]),
+        floor=int(info["ack_floor"]["stream_seq"]),
+    )
 
 
 def _note_failure(task: "asyncio.Task[None]") -> None:
