@@ -50,6 +50,11 @@ class Reading:
     def __init__(self) -> None:
         self.mark = Watermark()
         self._last: dict[str, int] = {}
+        self._unread = 0
+
+    def begin(self, end: int) -> None:
+        """What stands up to here may have been read by the owner before: any of it may be of any type."""
+        self._unread = end
 
     def note(self, read: Iterable[tuple[str, int]]) -> None:
         """These events (type, sequence) have been applied, in order."""
@@ -59,8 +64,8 @@ class Reading:
         self.mark.advance(sequence)
 
     def last_of(self, types: Iterable[str]) -> int:
-        """The sequence of the last event read of any of these types, 0 when there was none."""
-        return max((self._last.get(kind, 0) for kind in types), default=0)
+        """The sequence up to which there may be an event of one of these types."""
+        return max([self._unread, *(self._last.get(kind, 0) for kind in types)])
 
 
 class Barrier:
