@@ -1,0 +1,109 @@
+"""One installation of the chart for all tests, and in it the onboarding example, mailing to a witness.
+
+build/e2e makes the cluster and loads the images. Files run in the order of their names: test_uninstall.py is
+last, since it takes the installation away. Every namespace enforces Pod Security `restricted`.
+"""
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e import cluster
+from tests.e2e.cluster import HERE, ROOT, Sink, kubectl, run, wait
+
+NAMESPACE = "emailflow"
+SHOP = "shop"
+SMTP = '{"spec": {"smtp": {"host": "sink.witness.svc", "port": 587, "tls": "None"}}}'
+
+
+def image_values() -> list[str]:
+    """The images under test, as values of the chart."""
+    repository, _, tag = cluster.IMAGE.rpartition(":")
+    values = {"image.repository": repository, "image.tag": tag}
+    if cluster.NATS_IMAGE:
+        repository, _, tag = cluster.NATS_IMAGE.rpartition(":")
+        values |= {"nats.image.repository": repository, "nats.image.tag": tag}
+    return [f"--set={name}={value}" for name, value in values.items()]
+
+
+@pytest.fixture(scope="session")
+def storage() -> Iterator[list[str]]:
+    """Values for NATS' volume: the cluster's own storage, else a folder here, where its node then is."""
+    if kubectl("get", "storageclass", "--output", "name").strip():
+        yield ["--set=nats.persistence.size=1Gi"]
+        return
+    with tempfile.TemporaryDirectory(prefix="emailflow-nats-") as folder:
+        Path(folder).chmod(0o777)
+        kubectl("apply", "--filename", "-", stdin=_volume(folder))
+        yield ["--set=nats.persistence.size=1Gi", "--set=nats.persistence.storageClassName=e2e"]
+
+
+def _volume(folder: str) -> str:
+    return f"""
+apiVersion: v1
+kind: PersistentVolume
+metadata: {{name: e2e-nats}}
+spec:
+  capacity: {{storage: 1Gi}}
+  accessModes: [ReadWriteOnce]
+  persistentVolumeReclaimPolicy: Retain
+  storageClassName: e2e
+  local: {{path: {folder}}}
+  nodeAffinity:
+    required: {{nodeSelectorTerms: [{{matchExpressions: [{{key: kubernetes.io/os, operator: Exists}}]}}]}}
+"""
+
+
+@pytest.fixture(scope="session")
+def figures() -> Iterator[dict[str, float]]:
+    """Seconds that things took, printed at the end; no test judges them."""
+    measured: dict[str, float] = {}
+    yield measured
+    report = os.environ.get("EMAILFLOW_FIGURES")
+    if report:
+        lines = [f"{name}: {seconds:.2f} s\n" for name, seconds in measured.items()]
+        Path(report).write_text("".join(lines))
+
+
+@pytest.fixture(scope="session")
+def witness() -> Sink:
+    """The SMTP server that all mails go to."""
+    namespace = "witness"
+    cluster.make_namespace(namespace)
+    kubectl("create", "configmap", "sink", "--namespace", namespace, f"--from-file={HERE / 'sink.py'}")
+    cluster.apply(cluster.manifest("sink.yaml"), namespace)
+    wait("pod", "sink", namespace, until="condition=Ready")
+    return Sink(namespace)
+
+
+@pytest.fixture(scope="session")
+def release(storage: list[str], witness: Sink, figures: dict[str, float]) -> str:
+    """The chart, installed; the namespace. The witness is there before, so that its start isn't measured."""
+    cluster.make_namespace(NAMESPACE)
+    figures["began"] = time.monotonic()
+    chart = ROOT / "charts/emailflow"
+    command = ["helm", "install", cluster.RELEASE, str(chart), f"--namespace={NAMESPACE}"]
+    answer = run(*command, *image_values(), *storage)
+    assert answer.returncode == 0, answer.stderr
+    return NAMESPACE
+
+
+@pytest.fixture(scope="session")
+def shop(release: str, witness: Sink) -> str:
+    """A namespace with the onboarding example, its provider leading to the witness, once it is Ready."""
+    cluster.make_namespace(SHOP)
+    kubectl("apply", "--namespace", SHOP, "--filename", "examples/onboarding")
+    kubectl("patch", "epr", "relay", "--namespace", SHOP, "--type=merge", f"--patch={SMTP}")
+    wait("ef", "onboarding", SHOP, until="condition=Ready")
+    return SHOP
+
+
+@pytest.fixture(scope="session")
+def producer(shop: str) -> str:
+    """A pod beside the flow, with a producer's credentials; its name."""
+    cluster.apply(cluster.manifest("producer.yaml"), shop)
+    wait("pod", "producer", shop, until="condition=Ready")
+    return "producer"

@@ -1,0 +1,63 @@
+"""From nothing to a mail: install, apply the example, emit an event from a pod, and each mail comes once."""
+
+import json
+import time
+
+from tests.e2e import cluster, events
+from tests.e2e.cluster import Sink, in_pod, kubectl, listed, run, wait
+
+NATS = "nats://emailflow-nats.emailflow.svc:4222"
+
+
+def test_the_chart_installs_and_says_that_it_works(release: str) -> None:
+    wait("deployment", "emailflow-operator", release, until="condition=Available")
+    wait("pod", "emailflow-nats-0", release, until="condition=Ready")
+    answer = run("helm", "test", cluster.RELEASE, f"--namespace={release}", "--timeout=2m")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+def test_an_event_over_http_from_a_pod_is_one_mail(
+    shop: str, producer: str, witness: Sink, figures: dict[str, float]
+) -> None:
+    assert events.post(shop, producer, events.sign_up("ana")) == [202]
+    [mail] = witness.mails("ana@example.com", count=1)
+    figures["helm install -> first mail"] = time.monotonic() - figures.pop("began")
+    assert mail["subject"] == "Welcome, Ana!"
+    assert events.post(shop, producer, events.sign_up("ana"), events.sign_up("ben")) == [202, 202]
+    assert len(witness.mails("ben@example.com", count=1)) == 1
+    assert len(witness.mails("ana@example.com")) == 1, "the same event again is not a mail again"
+
+
+def test_an_event_over_nats_from_a_pod_is_one_mail(shop: str, producer: str, witness: Sink) -> None:
+    subject = f"emailflow.{shop}.default.in.{events.SIGNED_UP}"
+    creds = "/nats/default.producer.creds"
+    sent = json.dumps([events.sign_up("nora"), events.sign_up("nora")])
+    in_pod(shop, producer, events.OVER_NATS, NATS, creds, subject, sent, "_INBOX_producer")
+    assert len(witness.mails("nora@example.com", count=1)) == 1
+    assert events.post(shop, producer, events.sign_up("nils")) == [202]
+    assert witness.mails("nils@example.com", count=1)
+    assert len(witness.mails("nora@example.com")) == 1
+
+
+def test_ready_says_so_within_a_moment_of_apply(shop: str, figures: dict[str, float]) -> None:
+    flow = """
+apiVersion: emailflow.dev/v1alpha1
+kind: EmailFlow
+metadata: {name: hello}
+spec:
+  trigger: {types: [com.example.hello]}
+  steps: [{name: hello, send: {templateRef: {name: welcome}}}]
+"""
+    began = time.monotonic()
+    cluster.apply(flow, shop)
+    wait("ef", "hello", shop, until="condition=Ready")
+    figures["kubectl apply -> Ready"] = time.monotonic() - began
+    kubectl("delete", "ef", "hello", "--namespace", shop)
+
+
+def test_runtime_pods_have_no_token_of_the_cluster(shop: str) -> None:
+    pods = listed("pods", shop, "--selector=app.kubernetes.io/name=emailflow-runtime")
+    assert pods
+    for pod in pods:
+        mounts = [mount for each in pod["spec"]["containers"] for mount in each.get("volumeMounts", ())]
+        assert not [mount for mount in mounts if "serviceaccount" in mount["mountPath"]]
