@@ -1,0 +1,107 @@
+"""Which other objects matter to one: those that it can refer to, and no more, so that a warning doesn't cost
+a compilation of the whole cluster.
+
+It reads raw objects, broken ones too, and judges nothing.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from emailflow_api.reading import Document
+
+if TYPE_CHECKING:
+    from emailflow_operator.admission.judgement import Lister
+
+SHARED = ("EmailProvider", "ContactPolicy", "EventType")
+"""Kinds that count in the runtime's namespace."""
+Key = tuple[str, str]
+"""Namespace and name."""
+
+
+def runtime_key(document: Document) -> Key:
+    """The runtime that an object means: its `runtimeRef`, else `default` in its own namespace."""
+    if document.kind == "EmailRuntime":
+        return document.namespace, document.name
+    reference = _member(document.value, "spec", "runtimeRef")
+    name, namespace = reference.get("name"), reference.get("namespace")
+    return (
+        namespace if isinstance(namespace, str) else document.namespace,
+        name if isinstance(name, str) else "default",
+    )
+
+
+class Neighbours:
+    """The neighbours of objects, as a lister knows them."""
+
+    def __init__(self, lister: "Lister") -> None:
+        self._lister = lister
+
+    def runtime_for(self, document: Document) -> Key:
+        """The runtime to compile for. What isn't a flow names none: any one in its namespace will do."""
+        key = runtime_key(document)
+        if document.kind in ("EmailFlow", "EmailRuntime") or self._lister.get("EmailRuntime", *key):
+            return key
+        here = self._lister.of("EmailRuntime", document.namespace)
+        return min(((document.namespace, _name(each)) for each in here), default=key)
+
+    def of(self, document: Document) -> list[Document]:
+        """What the object may refer to."""
+        own = (document.kind, document.namespace, document.name)
+        found = {_key(each): each for each in self._around(document) if _key(each) != own}
+        return [Document(dict(each), "cluster", 1) for each in found.values()]
+
+    def _around(self, document: Document) -> Iterator[Mapping[str, Any]]:
+        namespace, name = self.runtime_for(document)
+        yield from self._known("EmailRuntime", [(namespace, name)])
+        for kind in SHARED:
+            yield from self._lister.of(kind, namespace)
+        yield from self._known("Namespace", [("", document.namespace)])
+        templates = [
+            each
+            for wanted in _named(document.value, "templateRef", "layoutRef")
+            for each in self._known("EmailTemplate", [(document.namespace, wanted), (namespace, wanted)])
+        ]
+        yield from templates
+        for template in templates:
+            space = str(_member(template, "metadata").get("namespace") or "default")
+            for layout in _named(template, "layoutRef"):
+                yield from self._known("EmailTemplate", [(space, layout), (namespace, layout)])
+        for each in (document.value, *templates):
+            space = str(_member(each, "metadata").get("namespace") or "default")
+            yield from self._known(
+                "ConfigMap", [(space, wanted) for wanted in _named(each, "configMapKeyRef")]
+            )
+
+    def _known(self, kind: str, keys: Iterable[Key]) -> Iterator[Mapping[str, Any]]:
+        for key in keys:
+            if (found := self._lister.get(kind, *key)) is not None:
+                yield found
+
+
+def _named(value: object, *members: str) -> Iterator[str]:
+    """The `name` in every member of one of these names, however deep."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if key in members and isinstance(inner, Mapping) and isinstance(inner.get("name"), str):
+                yield inner["name"]
+            else:
+                yield from _named(inner, *members)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _named(inner, *members)
+
+
+def _member(value: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
+    for part in path:
+        found = value.get(part)
+        value = found if isinstance(found, Mapping) else {}
+    return value
+
+
+def _name(value: Mapping[str, Any]) -> str:
+    return str(_member(value, "metadata").get("name", ""))
+
+
+def _key(value: Mapping[str, Any]) -> tuple[str, str, str]:
+    namespace = _member(value, "metadata").get("namespace") or "default"
+    return str(value.get("kind", "")), str(namespace), _name(value)
