@@ -53,7 +53,8 @@ class Finding(NamedTuple):
     """One thing that is wrong with one object.
 
     `subject` is `Kind/namespace/name`, `path` a JSON path below the object (`spec.steps[2].send.to`),
-    `message` says what is there, `expected` what should be.
+    `message` says what is there, `expected` what should be. `position` is `file:line` of the object where
+    that is known.
     """
 
     severity: Severity
@@ -62,7 +63,9 @@ class Finding(NamedTuple):
     path: str
     message: str
     expected: str = ""
+    position: str = ""
 
     def __str__(self) -> str:
         expected = f" (expected {self.expected})" if self.expected else ""
-        return f"{self.subject}: {self.path}: {self.message}{expected} [{self.reason}]"
+        position = f"{self.position}: " if self.position else ""
+        return f"{position}{self.subject}: {self.path}: {self.message}{expected} [{self.reason}]"

@@ -46,4 +46,6 @@ def compile_folder(path: Path) -> tuple[Compilation, list[Finding]]:
     """What the folder declares, as `emailflow dev` and `emailflow lint` take it, and all findings."""
     documents, findings = read_folder(path)
     compilation = compile_resources(documents, laptop=True)
-    return compilation, [*findings, *compilation.findings]
+    positions = {document.subject: document.position for document in documents}
+    placed = [each._replace(position=positions.get(each.subject, "")) for each in compilation.findings]
+    return compilation, [*findings, *placed]

@@ -1,6 +1,7 @@
 """The transports and signers of providers, made when first needed and again when their plan changes."""
 
 import asyncio
+import contextlib
 from typing import Protocol
 
 from emailflow_api.plans import Catcher, ProviderPlan, SecretKey, Smtp
@@ -8,6 +9,9 @@ from emailflow_runtime.adapters.smtp import SmtpTransport
 from emailflow_runtime.app.composing import Signer
 from emailflow_runtime.app.ports import MailTransport
 from emailflow_runtime.rendering.dkim import DkimSigner
+
+GOODBYE_WITHIN = 2.0
+"""Seconds that ending may take because of providers."""
 
 
 class Secrets(Protocol):
@@ -64,6 +68,9 @@ class WaysOut:
         return known[1]
 
     async def close(self) -> None:
-        """Say goodbye to every provider."""
+        """Say goodbye to every provider. One that doesn't answer is left: what it had begun to take is
+        recorded as unknown by the next owner."""
         transports = [transport for _, transport in self._transports.values()]
-        await asyncio.gather(*(each.close() for each in transports), *self._closing)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE_WITHIN):
+                await asyncio.gather(*(each.close() for each in transports), *self._closing)
