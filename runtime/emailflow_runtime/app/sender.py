@@ -91,6 +91,12 @@ class Sender:
             if mail not in self._intended:
                 task.cancel()
 
+    def abandon(self) -> None:
+        """Drop everything: the shard is somebody else's, and so is what becomes of its mails."""
+        self._stopped = True
+        for task in self._under_way.values():
+            task.cancel()
+
     async def drained(self) -> None:
         """Return when no hand-over is under way."""
         if self._under_way:

@@ -30,16 +30,21 @@ class Timers:
 
     async def run(self) -> None:
         """Read until cancelled. Flows don't wait for each other."""
-        await self._feed.take_over()
-        while True:
-            by_flow: dict[str, list[DeliveredTimer]] = defaultdict(list)
-            for each in await self._feed.next_batch():
-                if isinstance(each, DeliveredTimer):
-                    by_flow[each.address.flow].append(each)
-            for flow, fired in by_flow.items():
-                task = asyncio.create_task(self._fire(flow, fired))
-                self._working.add(task)
-                task.add_done_callback(self._working.discard)
+        try:
+            await self._feed.take_over()
+            while True:
+                by_flow: dict[str, list[DeliveredTimer]] = defaultdict(list)
+                for each in await self._feed.next_batch():
+                    if isinstance(each, DeliveredTimer):
+                        by_flow[each.address.flow].append(each)
+                for flow, fired in by_flow.items():
+                    task = asyncio.create_task(self._fire(flow, fired))
+                    self._working.add(task)
+                    task.add_done_callback(self._working.discard)
+        finally:
+            # They wait for what may never come once the shard is somebody else's.
+            for task in self._working:
+                task.cancel()
 
     async def _fire(self, flow: str, fired: Sequence[DeliveredTimer]) -> None:
         await self._catalog.until_released(flow)

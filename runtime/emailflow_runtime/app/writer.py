@@ -33,10 +33,14 @@ class Writer:
         self.relayed = 0
         """STATE sequence up to which facts are in EVENTS."""
         self._relayed_committed = 0
+        self._ended = False
 
     def submit(self, changes: Sequence[Change]) -> asyncio.Future[int]:
         """Done with the STATE sequence of a commit that holds these changes. They are never split."""
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        if self._ended:
+            done.cancel()
+            return done
         self._waiting.append((changes, done))
         self._wake.set()
         return done
@@ -51,19 +55,28 @@ class Writer:
         self.relayed = max(self.relayed, sequence)
 
     async def run(self) -> None:
-        """Commit until cancelled. Raises EpochLost; whatever waits then never becomes done."""
-        while True:
-            await self._wake.wait()
-            group = self._next_group()
-            changes = coalesce([change for changes, _ in group for change in changes])
-            if not changes or self.relayed > self._relayed_committed:
-                changes.append(PutRelayPosition(self.relayed))
-            relayed = self.relayed
-            sequence = await self._store.commit(changes)
-            self._relayed_committed = relayed
-            for _, done in group:
-                if not done.done():
-                    done.set_result(sequence)
+        """Commit until cancelled. Raises EpochLost; whatever waits then is cancelled."""
+        group: list[tuple[Sequence[Change], asyncio.Future[int]]] = []
+        try:
+            while True:
+                await self._wake.wait()
+                group = self._next_group()
+                await self._commit(group)
+        finally:
+            self._ended = True
+            for _, done in (*group, *self._waiting):
+                done.cancel()
+
+    async def _commit(self, group: Sequence[tuple[Sequence[Change], asyncio.Future[int]]]) -> None:
+        changes = coalesce([change for changes, _ in group for change in changes])
+        if not changes or self.relayed > self._relayed_committed:
+            changes.append(PutRelayPosition(self.relayed))
+        relayed = self.relayed
+        sequence = await self._store.commit(changes)
+        self._relayed_committed = relayed
+        for _, done in group:
+            if not done.done():
+                done.set_result(sequence)
 
     def _next_group(self) -> list[tuple[Sequence[Change], asyncio.Future[int]]]:
         group: list[tuple[Sequence[Change], asyncio.Future[int]]] = []
