@@ -30,6 +30,8 @@ class Connection(asyncio.Protocol):
         self._flushing = False
         self._ended: ConversationEnded | None = None
         self._closed: asyncio.Future[None] = loop.create_future()
+        self._early: bytes | None = b""
+        """What the server said before the first dialogue: it greets as soon as it is connected to."""
 
     @property
     def open(self) -> bool:
@@ -51,6 +53,9 @@ class Connection(asyncio.Protocol):
         alarm = self._loop.call_at(give_up_at, self._end, TimedOut("the server took too long to answer"))
         try:
             self._advance(lambda: next(dialogue))
+            early, self._early = self._early, None
+            if early:
+                self.data_received(early)
             return await result
         finally:
             alarm.cancel()
@@ -88,6 +93,9 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
+        if self._early is not None:
+            self._early += data
+            return
         try:
             replies = self._reader.feed(data)
         except InvalidReply as error:
