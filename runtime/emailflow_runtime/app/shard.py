@@ -1,6 +1,7 @@
-"""The owner of one shard: takes the epoch, takes up what was left, then runs the shard until it is lost.
+"""One shard while it is owned: takes the epoch, takes up what was left, then runs until it is lost.
 
-It composes the parts and watches over them; every rule is in one of them.
+It composes the parts and watches over them; every rule is in one of them. Its memory ends with it: whoever
+owns the shard again, this process or another, begins with a new one.
 """
 
 import asyncio
@@ -93,12 +94,15 @@ class Shard:
             reading=self._reading,
             consents=outside.consents,
         )
-        self._timers = Timers(outside.feeds.timers(index), self._desk, outside.catalog, self._runners)
+        self._timers_feed = outside.feeds.timers(index)
+        self._timers = Timers(self._timers_feed, self._desk, outside.catalog, self._runners)
         self._recovery = Recovery(store, self._desk, outside.clock)
 
     async def run(self) -> None:
         """Own the shard until cancelled. Raises EpochLost when somebody else owns it."""
         await self._store.claim()
+        # Nothing is sent before these have been decided, whoever read them.
+        self._reading.begin(await self._barrier.end())
         relayed = await self._store.relay_position()
         self._writer.note_relayed(relayed)
         found = await self._recovery.scan(relayed)
@@ -113,9 +117,13 @@ class Shard:
                 group.create_task(self._take_up(found))
                 group.create_task(self._rescan())
                 self.ready.set()
+        except BaseExceptionGroup as ended:
+            if (lost := ended.subgroup(EpochLost)) is not None:
+                raise EpochLost(str(lost.exceptions[0])) from ended
+            raise
         finally:
             self.ready.clear()
-            self._stop_deciding()
+            await self._close()
 
     async def stop(self) -> None:
         """Finish what has been begun: hand-overs, commits, publications. Nothing new is taken."""
@@ -132,6 +140,14 @@ class Shard:
         for runner in self._running.values():
             runner.cancel()
         self._sender.stop()
+
+    async def _close(self) -> None:
+        """Leave nothing behind that pulls, decides or sends."""
+        self._stop_deciding()
+        self._sender.abandon()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        feeds = [self._contacts_feed, self._timers_feed, *(each.feed for each in self._runners.values())]
+        await asyncio.gather(*(feed.close() for feed in feeds), return_exceptions=True)
 
     # --- flows --------------------------------------------------------------------------------------
 

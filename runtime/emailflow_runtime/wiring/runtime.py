@@ -1,7 +1,9 @@
-"""A runtime: catalog, ingest and shards over one connection. What a pod runs, and `emailflow dev` too."""
+"""A runtime: catalog, ingest and the shards it owns over one connection. What a pod runs, and `emailflow
+dev` too.
+"""
 
 import asyncio
-import contextlib
+import secrets
 
 import msgspec
 
@@ -12,6 +14,7 @@ from emailflow_runtime.adapters.jetstream.connection import Connection
 from emailflow_runtime.adapters.jetstream.dead_letter_stream import DeadLetterStream
 from emailflow_runtime.adapters.jetstream.event_log import JetStreamEventLog
 from emailflow_runtime.adapters.jetstream.feed import JetStreamFeeds
+from emailflow_runtime.adapters.jetstream.lease_bucket import LeaseBucket
 from emailflow_runtime.adapters.jetstream.plan_bucket import PlanBucket
 from emailflow_runtime.adapters.jetstream.state_store import JetStreamStateStore
 from emailflow_runtime.adapters.render_worker.pool import RenderPool
@@ -20,6 +23,7 @@ from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.composing import Composer
 from emailflow_runtime.app.ingest import LogIngest
 from emailflow_runtime.app.mail_links import MailLinks
+from emailflow_runtime.app.ownership import Ownership
 from emailflow_runtime.app.shard import Outside, Shard
 from emailflow_runtime.app.stores import Consents
 from emailflow_runtime.core.links import Keyring
@@ -39,7 +43,7 @@ class Runtime:
     """`run` it; `stop` lets it finish what it has begun."""
 
     def __init__(self, connection: Connection, plans: Plans, surroundings: Surroundings) -> None:
-        names = Names(plans.runtime.namespace, plans.runtime.name)
+        self._names = names = Names(plans.runtime.namespace, plans.runtime.name)
         log = JetStreamEventLog(connection, names)
         dead_letters = DeadLetterStream(connection, names)
         aliases = AliasBucket(connection, names.bucket("ALIASES"))
@@ -50,7 +54,7 @@ class Runtime:
         self._connection = connection
         self._renderer = RenderPool()
         self._ways_out = WaysOut(surroundings.secrets, surroundings.catcher_port)
-        outside = Outside(
+        self._outside = Outside(
             catalog=self.catalog,
             log=log,
             feeds=JetStreamFeeds(connection, names),
@@ -61,37 +65,48 @@ class Runtime:
             clock=SystemClock(),
             reconnected=connection.reconnected,
         )
-        self._shards = [
-            Shard(index, JetStreamStateStore(connection, names, index), outside)
-            for index in range(plans.runtime.shards)
-        ]
+        self._ownership = Ownership(
+            # A name that was never used before: whoever was killed must not be taken for its successor.
+            LeaseBucket(connection, plans.runtime, secrets.token_hex(8)),
+            shards=plans.runtime.shards,
+            make=self._shard,
+            share=lambda _: None,
+            reconnected=connection.reconnected,
+        )
+
+    def _shard(self, index: int) -> Shard:
+        store = JetStreamStateStore(self._connection, self._names, index)
+        return Shard(index, store, self._outside)
 
     @property
     def ready(self) -> bool:
-        """Whether it accepts, decides and sends right now."""
-        return self._connection.connected and all(shard.ready.is_set() for shard in self._shards)
+        """Whether it accepts events, and decides on its share of the shards or stands by."""
+        return self._connection.connected and self._ownership.settled.is_set()
+
+    @property
+    def owned(self) -> frozenset[int]:
+        """The shards that are decided on here, and nowhere else."""
+        return self._ownership.owned
 
     async def until_ready(self) -> None:
-        """Return when every shard decides."""
-        for shard in self._shards:
-            await shard.ready.wait()
+        """Return when it decides on its share of the shards: on all of them, if it is the only replica."""
+        await self._ownership.settled.wait()
 
     async def run(self) -> None:
-        """Serve until cancelled. Raises an ExceptionGroup with EpochLost when a shard is lost."""
+        """Serve until cancelled. A shard that is lost ends by itself; events are accepted all the same."""
         await self._renderer.start()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.catalog.follow(self._plans))
                 group.create_task(self.ingest.run())
-                for shard in self._shards:
-                    group.create_task(shard.run())
+                group.create_task(self._ownership.run())
         finally:
             await self._renderer.close()
             await self._ways_out.close()
 
     async def stop(self, within: float) -> None:
-        """Take nothing new, and give what is under way `within` seconds to finish."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                for shard in self._shards:
-                    await shard.stop()
+        """Hand the shards over: take nothing new, and give what is under way `within` seconds to finish.
+
+        Events are accepted on until `run` is cancelled.
+        """
+        await self._ownership.leave(within)
