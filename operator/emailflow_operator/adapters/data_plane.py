@@ -1,0 +1,197 @@
+"""One runtime's side of JetStream: its streams and consumers made equal to what is wanted, PLANS written,
+REPORTS read.
+
+What was found or written is remembered, so that a pass without a change sends nothing; `forget` makes the
+next one look again. A consumer that exists keeps its position.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from nats.aio.msg import Msg
+
+from emailflow_api.jetstream.naming import Names
+from emailflow_api.jetstream.topology import Config
+from emailflow_operator.adapters.nats_connection import NatsConnection, checked
+from emailflow_operator.reconcile.differences import consumer_changes, stream_changes
+
+TOGETHER = 32
+"""Requests under way at once."""
+
+
+class DataPlane:
+    """Everything raises NatsUnreachable and JetStreamRefused."""
+
+    def __init__(self, connection: NatsConnection, names: Names) -> None:
+        self._connection = connection
+        self._names = names
+        self._streams: dict[str, Config] = {}
+        self._consumers: dict[str, dict[str, Config]] = {}
+        self._created: dict[str, str] = {}
+        self._plans = Bucket(connection, names.bucket("PLANS"))
+        self.reports = Bucket(connection, names.bucket("REPORTS"))
+
+    @property
+    def connection(self) -> NatsConnection:
+        """What it talks over."""
+        return self._connection
+
+    def forget(self) -> None:
+        """Look at everything again at the next pass."""
+        self._streams.clear()
+        self._consumers.clear()
+
+    async def check(self) -> None:
+        """Return when NATS answers."""
+        await self._connection.api("INFO")
+
+    # --- streams and consumers ----------------------------------------------------------------------
+
+    async def ensure_streams(self, wanted: Iterable[Config]) -> None:
+        """Create what is missing, update what differs."""
+        for config in wanted:
+            name = config["name"]
+            if name not in self._streams:
+                found = await self._connection.find(f"STREAM.INFO.{name}")
+                if found is not None:
+                    self._streams[name] = found["config"]
+                    self._note_created(name, found.get("created", ""))
+            there = self._streams.get(name)
+            change = stream_changes(there, config)
+            if change is not None:
+                verb = "CREATE" if there is None else "UPDATE"
+                answer = await self._connection.api(f"STREAM.{verb}.{name}", change)
+                self._streams[name] = answer["config"]
+                self._note_created(name, answer.get("created", ""))
+
+    def _note_created(self, stream: str, created: str) -> None:
+        """A bucket that was made anew holds nothing of what was read before."""
+        if self._created.setdefault(stream, created) != created:
+            self._created[stream] = created
+            for bucket in (self._plans, self.reports):
+                if bucket.stream == stream:
+                    bucket.start_again()
+
+    async def shards(self) -> int | None:
+        """How many STATE streams there are; None where there is none. Others of the name don't count."""
+        count = 0
+        while await self._connection.find(f"STREAM.INFO.{self._names.state(count)}") is not None:
+            count += 1
+        return count or None
+
+    async def ensure_consumers(self, stream: str, wanted: Iterable[Config]) -> None:
+        """Create what is missing, update what differs; others stay."""
+        there = await self._consumers_of(stream)
+        changes = [change for each in wanted if (change := consumer_changes(there.get(each["name"]), each))]
+        for first in range(0, len(changes), TOGETHER):
+            async with asyncio.TaskGroup() as group:
+                for config in changes[first : first + TOGETHER]:
+                    group.create_task(self._make_consumer(stream, config))
+
+    async def remove_consumers(self, stream: str, names: Iterable[str]) -> None:
+        """Delete consumers; those that aren't there are no matter."""
+        there = await self._consumers_of(stream)
+        for name in names:
+            if name in there:
+                await self._connection.find(f"CONSUMER.DELETE.{stream}.{name}")
+                del there[name]
+
+    async def delete_streams(self, names: Iterable[str]) -> None:
+        """Delete streams and all that is in them; those that aren't there are no matter."""
+        for name in names:
+            await self._connection.find(f"STREAM.DELETE.{name}")
+        self.forget()
+
+    async def _make_consumer(self, stream: str, config: Config) -> None:
+        body = {"stream_name": stream, "config": config}
+        answer = await self._connection.api(f"CONSUMER.CREATE.{stream}.{config['name']}", body)
+        self._consumers[stream][config["name"]] = answer["config"]
+
+    async def _consumers_of(self, stream: str) -> dict[str, Config]:
+        if stream not in self._consumers:
+            found: dict[str, Config] = {}
+            while True:
+                page = await self._connection.api(f"CONSUMER.LIST.{stream}", {"offset": len(found)})
+                listed: list[dict[str, Any]] = page.get("consumers") or []
+                found |= {each["name"]: each["config"] for each in listed}
+                if not listed or len(found) >= page.get("total", 0):
+                    break
+            self._consumers[stream] = found
+        return self._consumers[stream]
+
+    # --- PLANS ----------------------------------------------------------------------------------------
+
+    async def read_plans(self) -> Mapping[str, bytes]:
+        """The bucket's entries; nothing where there is no bucket yet."""
+        if await self._connection.find(f"STREAM.INFO.KV_{self._names.bucket('PLANS')}") is None:
+            return {}
+        await self._plans.refresh()
+        return self._plans.entries
+
+    async def write_plans(self, wanted: Mapping[str, bytes]) -> bool:
+        """Make the bucket say this, in this order, then remove the rest. Says whether it wrote."""
+        changed = [(key, value) for key, value in wanted.items() if self._plans.entries.get(key) != value]
+        gone = [key for key in self._plans.entries if key not in wanted]
+        for key, value in changed:
+            await self._plans.put(key, value)
+        for key in gone:
+            await self._plans.delete(key)
+        return bool(changed or gone)
+
+
+class Bucket:
+    """A KV bucket as it was last read; `refresh` reads what has changed since."""
+
+    def __init__(self, connection: NatsConnection, bucket: str) -> None:
+        self.entries: dict[str, bytes] = {}
+        self._connection = connection
+        self._bucket = bucket
+        self._next = 1
+        self._heard = False
+
+    @property
+    def stream(self) -> str:
+        """The stream behind it."""
+        return f"KV_{self._bucket}"
+
+    def start_again(self) -> None:
+        """Forget what was read."""
+        self.entries.clear()
+        self._next = 1
+
+    async def listen(self, changed: Callable[[], None]) -> None:
+        """Call `changed` when somebody writes; a wake-up can be lost, so look now and then all the same."""
+        if self._heard:
+            return
+
+        async def wake(_: Msg) -> None:
+            changed()
+
+        await self._connection.subscribe(f"$KV.{self._bucket}.>", wake)
+        self._heard = True
+
+    async def refresh(self) -> bool:
+        """Read what has changed; says whether anything has."""
+        changed = False
+        while True:
+            page = await self._connection.page(self._bucket, self._next)
+            for key, value in page.entries:
+                if value is None:
+                    self.entries.pop(key, None)
+                else:
+                    self.entries[key] = value
+            changed = changed or bool(page.entries)
+            if page.following == self._next:
+                return changed
+            self._next = page.following
+
+    async def put(self, key: str, value: bytes) -> None:
+        """Write one entry."""
+        checked(await self._connection.request(f"$KV.{self._bucket}.{key}", value))
+        self.entries[key] = value
+
+    async def delete(self, key: str) -> None:
+        """Mark one entry deleted."""
+        checked(await self._connection.request(f"$KV.{self._bucket}.{key}", b"", {"KV-Operation": "DEL"}))
+        self.entries.pop(key, None)

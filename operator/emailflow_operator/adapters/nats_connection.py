@@ -1,0 +1,191 @@
+"""One connection to a NATS server, and JetStream's API over it with a deadline on every request.
+
+Reconnecting is the client library's. Whoever waits for an answer gets NatsUnreachable instead of waiting
+for ever. Credentials are texts from Secrets: they are never logged.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+from nats.aio.client import Client, RawCredentials
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+
+from emailflow_operator.errors import InvalidCredentials, JetStreamRefused, NatsUnreachable
+
+TIMEOUT = 5.0
+"""Seconds that a request may take."""
+PAGE = 500
+NOT_FOUND = frozenset({10014, 10059})
+INBOX_PREFIX = "_INBOX_operator"
+
+log = logging.getLogger(__name__)
+
+
+class Server(NamedTuple):
+    """How to reach a NATS server. Two that are equal are one connection."""
+
+    url: str
+    credentials: str = ""
+    """The text of a credentials file; empty: none."""
+    authority: str = ""
+    """CA certificates (PEM); empty: the system's."""
+    inbox_prefix: str = INBOX_PREFIX
+
+    def __repr__(self) -> str:
+        return f"Server({self.url})"
+
+
+class Page(NamedTuple):
+    """Some of a bucket's entries: `None` for a deleted key, and the sequence to go on from."""
+
+    entries: list[tuple[str, bytes | None]]
+    following: int
+
+
+async def connect(server: Server) -> "NatsConnection":
+    """A connection that reconnects for ever. Raises NatsUnreachable when the first attempt fails."""
+    connection = NatsConnection()
+    options: dict[str, Any] = {"reconnect_time_wait": 0.5, "inbox_prefix": server.inbox_prefix.encode()}
+    if server.credentials:
+        options["user_credentials"] = RawCredentials(server.credentials)
+    if server.authority:
+        options["tls"] = ssl.create_default_context(cadata=server.authority)
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            await connection.client.connect(
+                server.url.split(","),
+                name="emailflow operator",
+                max_reconnect_attempts=-1,
+                ping_interval=10,
+                connect_timeout=2,
+                allow_reconnect=True,
+                reconnected_cb=connection.note_reconnect,
+                disconnected_cb=connection.note_disconnect,
+                error_cb=_note_error,
+                **options,
+            )
+    except (NatsError, OSError, TimeoutError) as error:
+        await connection.close()
+        raise NatsUnreachable(f"NATS is not to be reached at {server.url}: {type(error).__name__}") from None
+    except ValueError:
+        await connection.close()
+        raise InvalidCredentials("what the Secret holds is no credentials file") from None
+    return connection
+
+
+async def _note_error(error: Exception) -> None:
+    log.info("nats: %s", type(error).__name__)
+
+
+class NatsConnection:
+    """What the other modules use of NATS."""
+
+    def __init__(self) -> None:
+        self.client = Client()
+        self._told: list[Callable[[], None]] = []
+
+    def when_changed(self, tell: Callable[[], None]) -> None:
+        """Call `tell` whenever the connection is lost or back."""
+        self._told.append(tell)
+
+    def _tell(self) -> None:
+        for tell in self._told:
+            tell()
+
+    async def note_reconnect(self) -> None:
+        """The client library is connected again."""
+        self._tell()
+
+    async def note_disconnect(self) -> None:
+        """The connection is lost; the client library tries again."""
+        self._tell()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection is up right now."""
+        return bool(self.client.is_connected)
+
+    async def request(self, subject: str, data: bytes, headers: dict[str, str] | None = None) -> Msg:
+        """One request, one answer. Raises NatsUnreachable."""
+        if not self.client.is_connected:
+            # A publish while reconnecting is kept and sent later, when nobody wants it any more.
+            raise NatsUnreachable("NATS is not connected")
+        try:
+            return await self.client.request(subject, data, timeout=TIMEOUT, headers=headers)
+        except (NatsError, OSError, TimeoutError) as error:
+            raise NatsUnreachable(f"no answer from NATS: {type(error).__name__}") from None
+
+    async def api(self, subject: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """One call of JetStream's API, without the `$JS.API.`. Raises JetStreamRefused, NatsUnreachable."""
+        return checked(await self.request(f"$JS.API.{subject}", json.dumps(body).encode() if body else b""))
+
+    async def find(self, subject: str) -> dict[str, Any] | None:
+        """The same, and None for what isn't there."""
+        try:
+            return await self.api(subject)
+        except JetStreamRefused as refused:
+            if refused.code not in NOT_FOUND:
+                raise
+            return None
+
+    async def subscribe(self, subject: str, take: Callable[[Msg], Awaitable[None]]) -> None:
+        """Call `take` for each message, until the connection is closed. Raises NatsUnreachable."""
+        try:
+            await self.client.subscribe(subject, cb=take)
+        except (NatsError, OSError) as error:
+            raise NatsUnreachable(f"NATS takes no subscription: {type(error).__name__}") from None
+
+    async def page(self, bucket: str, sequence: int) -> Page:
+        """Entries of a bucket from a sequence on, at most PAGE. Raises NatsUnreachable."""
+        inbox, arrived = self.client.new_inbox(), asyncio.Queue[Msg]()
+
+        async def take(message: Msg) -> None:
+            arrived.put_nowait(message)
+
+        prefix = f"$KV.{bucket}."
+        body = {"seq": sequence, "batch": PAGE, "next_by_subj": f"{prefix}>"}
+        entries: list[tuple[str, bytes | None]] = []
+        try:
+            subscription = await self.client.subscribe(inbox, cb=take)
+            try:
+                await self.client.publish(
+                    f"$JS.API.DIRECT.GET.KV_{bucket}", json.dumps(body).encode(), reply=inbox
+                )
+                while True:
+                    async with asyncio.timeout(TIMEOUT):
+                        message = await arrived.get()
+                    headers = message.headers or {}
+                    if status := headers.get("Status"):
+                        if status in {"204", "404"}:
+                            return Page(entries, sequence)
+                        raise NatsUnreachable(f"a direct get answered {status}")
+                    sequence = int(headers["Nats-Sequence"]) + 1
+                    deleted = "KV-Operation" in headers
+                    entries.append(
+                        (headers["Nats-Subject"].removeprefix(prefix), None if deleted else message.data)
+                    )
+            finally:
+                await subscription.unsubscribe()
+        except (NatsError, OSError, TimeoutError) as error:
+            raise NatsUnreachable(f"no answer from NATS: {type(error).__name__}") from None
+
+    async def close(self) -> None:
+        """Let go; what is pending is not waited for."""
+        if not self.client.is_closed:
+            with contextlib.suppress(NatsError, OSError, TimeoutError):
+                async with asyncio.timeout(TIMEOUT):
+                    await self.client.close()
+
+
+def checked(answer: Msg) -> dict[str, Any]:
+    """The JSON of an answer. Raises JetStreamRefused when it tells of an error."""
+    body: dict[str, Any] = json.loads(answer.data) if answer.data else {}
+    if error := body.get("error"):
+        raise JetStreamRefused(error.get("err_code", error.get("code", 0)), error.get("description", ""))
+    return body

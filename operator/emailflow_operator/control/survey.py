@@ -1,0 +1,93 @@
+"""Lists beside the watches: the first picture of the cluster, and what a watch has missed since.
+
+A watch can be deaf while everything looks alive. So names and resourceVersions are listed now and then;
+what differs and has not come by itself is read, and counted: when that goes on, only a restart helps.
+"""
+
+import logging
+
+from emailflow_api.kinds import API_VERSION
+from emailflow_operator.adapters.kubernetes_api import collection, path_of
+from emailflow_operator.control.workers import Workers
+from emailflow_operator.control.world import World
+from emailflow_operator.errors import KubernetesRefused
+from emailflow_operator.reconcile.children.labels import FIELD_MANAGER, MANAGED_BY
+from emailflow_operator.reconcile.cluster import Object, name_of
+from emailflow_operator.reconcile.scope import WATCHED
+
+DEAF_AFTER = 3
+"""Surveys in a row that find something missed."""
+
+log = logging.getLogger(__name__)
+
+
+class Survey:
+    """`first` fills the picture, `again` mends it."""
+
+    def __init__(self, world: World, workers: Workers) -> None:
+        self._world = world
+        self._workers = workers
+        self._doubtful: set[tuple[str, str, str]] = set()
+        self._missed_in_a_row = 0
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether the watches keep missing changes."""
+        return self._missed_in_a_row >= DEAF_AFTER
+
+    async def first(self) -> None:
+        """See everything once. Raises KubernetesRefused, KubernetesUnreachable."""
+        for api_version, kind in self._kinds():
+            for value in await self._list(api_version, kind, names_only=False):
+                self._workers.note(value)
+
+    async def again(self) -> None:
+        """Mend what has been missed twice: a watch may be a moment behind. Raises as `first`."""
+        doubtful: set[tuple[str, str, str]] = set()
+        missed = 0
+        for api_version, kind in self._kinds():
+            listed = {name_of(each): each for each in await self._list(api_version, kind, names_only=True)}
+            known = self._world.cluster.versions(kind)
+            for name in listed.keys() | known.keys():
+                there = listed.get(name, {}).get("metadata", {}).get("resourceVersion")
+                if there == known.get(name):
+                    continue
+                if (kind, *name) in self._doubtful:
+                    missed += 1
+                    await self._mend(api_version, kind, name)
+                else:
+                    doubtful.add((kind, *name))
+        self._doubtful = doubtful
+        self._world.measures.missed_changes += missed
+        self._missed_in_a_row = self._missed_in_a_row + 1 if missed else 0
+        if missed:
+            log.warning("the watches have missed %d changes", missed)
+
+    async def _mend(self, api_version: str, kind: str, name: tuple[str, str]) -> None:
+        known = self._world.cluster.get(kind, *name)
+        metadata = {"namespace": name[0], "name": name[1]}
+        value = await self._world.api.get(
+            path_of({"apiVersion": api_version, "kind": kind, "metadata": metadata})
+        )
+        if value is not None:
+            self._workers.note(value)
+        elif known is not None:
+            self._workers.note_gone(known)
+
+    def _kinds(self) -> list[tuple[str, str]]:
+        kinds = [(API_VERSION, kind) for kind in WATCHED]
+        kinds.append(("apps/v1", "Deployment"))
+        return kinds if self._world.options.watched else [*kinds, ("v1", "Namespace")]
+
+    async def _list(self, api_version: str, kind: str, *, names_only: bool) -> list[Object]:
+        selector = f"{MANAGED_BY}={FIELD_MANAGER}" if kind == "Deployment" else ""
+        found: list[Object] = []
+        for namespace in self._world.options.watched or ("",):
+            try:
+                found += await self._world.api.list(
+                    collection(api_version, kind, namespace), names_only=names_only, selector=selector
+                )
+            except KubernetesRefused as refused:
+                if refused.status != 404:  # the definition is not there yet
+                    raise
+        return found

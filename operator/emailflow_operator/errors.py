@@ -1,0 +1,85 @@
+"""The one exception root of the operator. `reason` is the word that conditions, Events, logs and metrics use;
+it is part of the API and listed in docs/reference/reasons.md.
+
+Nothing else is raised on purpose anywhere in the operator.
+"""
+
+
+class OperatorError(Exception):
+    """Root. `reason` is CamelCase and stable, the message is for people."""
+
+    reason = "InternalError"
+
+
+class KubernetesUnreachable(OperatorError):
+    """The API server does not answer."""
+
+    reason = "KubernetesUnreachable"
+
+
+class KubernetesRefused(OperatorError):
+    """The API server's own refusal: `status` is HTTP's."""
+
+    reason = "KubernetesRefused"
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class InvalidAccess(OperatorError):
+    """A kubeconfig or a ServiceAccount that gives no access to an API server."""
+
+    reason = "InvalidAccess"
+
+
+class LeaseLost(OperatorError):
+    """Somebody else leads, or nobody can tell any more: this process must end."""
+
+    reason = "LeaseLost"
+
+
+class WatchEnded(OperatorError):
+    """Nobody watches the cluster any more: this process must end."""
+
+    reason = "WatchEnded"
+
+
+class NatsUnreachable(OperatorError):
+    """NATS does not answer, or lets nobody in."""
+
+    reason = "NatsUnreachable"
+
+
+class JetStreamRefused(OperatorError):
+    """JetStream's own refusal: `code` is its `err_code`."""
+
+    reason = "JetStreamRefused"
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class SecretNotFound(OperatorError):
+    """A Secret that an EmailRuntime names for NATS is not there, or lacks the key."""
+
+    reason = "SecretNotFound"
+
+
+class InvalidCredentials(OperatorError):
+    """A credentials file, a key or a token for NATS that can't be read."""
+
+    reason = "InvalidCredentials"
+
+
+class NatsNotConfigured(OperatorError):
+    """An EmailRuntime leaves NATS to the installation, which has none."""
+
+    reason = "NatsNotConfigured"
+
+
+class ShardsDiffer(OperatorError):
+    """Streams of the runtime's name exist with another number of shards."""
+
+    reason = "ShardsDiffer"

@@ -1,0 +1,1 @@
+"""What Kopf calls. A handler only passes an event on; deciding and doing are elsewhere."""

@@ -1,0 +1,69 @@
+"""Kopf's watches: each event goes into the picture of the cluster. Kopf keeps no state on any object.
+
+There are `on.event` handlers only: with any other kind, Kopf would write finalizers and annotations.
+"""
+
+from typing import Any
+
+import kopf
+
+from emailflow_api.kinds import GROUP, VERSION
+from emailflow_operator.adapters.kubernetes_access import Access
+from emailflow_operator.control.workers import Workers
+from emailflow_operator.reconcile.children.labels import FIELD_MANAGER, MANAGED_BY
+
+PLURALS = ("emailruntimes", "emailflows", "emailtemplates", "emailproviders", "eventtypes", "contactpolicies")
+WORKER_LIMIT = 20
+SERVER_TIMEOUT = 300
+CLIENT_TIMEOUT = 330
+"""Seconds: a watch that the server should have ended long ago is dead."""
+
+
+def watch(registry: kopf.OperatorRegistry, workers: Workers, access: Access, *, namespaces: bool) -> None:
+    """Register the handlers. `namespaces`: labels of Namespaces may be watched."""
+
+    async def note(event: Any, **_: Any) -> None:
+        value = dict(event["object"])
+        if event["type"] == "DELETED":
+            workers.note_gone(value)
+        else:
+            workers.note(value)
+
+    for plural in PLURALS:
+        kopf.on.event(GROUP, VERSION, plural, registry=registry)(note)
+    kopf.on.event("apps", "v1", "deployments", registry=registry, labels={MANAGED_BY: FIELD_MANAGER})(note)
+    if namespaces:
+        kopf.on.event("", "v1", "namespaces", registry=registry)(note)
+
+    @kopf.on.login(registry=registry)
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        return connection_info(access)
+
+
+def connection_info(access: Access) -> kopf.ConnectionInfo:
+    """What Kopf connects with; it asks again when a token is refused."""
+    return kopf.ConnectionInfo(
+        server=access.server,
+        ca_data=access.authority or None,
+        insecure=access.insecure or None,
+        token=access.token or None,
+        certificate_data=access.certificate or None,
+        private_key_data=access.key or None,
+    )
+
+
+def settings(*, scanning: bool) -> kopf.OperatorSettings:
+    """Kopf's settings. `scanning`: it may watch for definitions that come and go."""
+    made = kopf.OperatorSettings()
+    made.posting.enabled = False
+    made.peering.standalone = True
+    made.scanning.disabled = not scanning
+    made.queueing.worker_limit = WORKER_LIMIT
+    made.watching.server_timeout = SERVER_TIMEOUT
+    made.watching.client_timeout = CLIENT_TIMEOUT
+    made.watching.label_selectors["apps", "v1", "deployments"] = f"{MANAGED_BY}={FIELD_MANAGER}"
+    # Nothing is ever persisted; should a handler of another kind slip in, it is at least ours.
+    made.persistence.finalizer = f"{GROUP}/finalizer"
+    made.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
+    made.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
+    return made

@@ -1,0 +1,65 @@
+"""The ConfigMap of a runtime's pods: settings and, for ServiceAccount tokens, the cluster's keys.
+
+The shape of the settings is emailflow_api's; what stands in them is decided here.
+"""
+
+from typing import NamedTuple
+
+from emailflow_api.kinds import EmailRuntime
+from emailflow_api.kinds.reference import SecretKeyReference
+from emailflow_api.pod_settings import JWKS_FILE, SETTINGS_FILE, PodSettings, encode
+from emailflow_operator.reconcile.children.labels import metadata
+from emailflow_operator.reconcile.children.secrets import NATS_SECRET, path_of, runtime_credentials
+from emailflow_operator.reconcile.cluster import Object
+
+SETTINGS_KEY = SETTINGS_FILE.rpartition("/")[2]
+JWKS_KEY = JWKS_FILE.rpartition("/")[2]
+
+
+class Image(NamedTuple):
+    """What runtime pods run."""
+
+    name: str
+    pull_policy: str = ""
+    pull_secrets: tuple[str, ...] = ()
+
+
+class Issuer(NamedTuple):
+    """Who signs the cluster's ServiceAccount tokens, and its keys as a JWKS text; empty: not known."""
+
+    url: str = ""
+    jwks: str = ""
+
+
+def settings_text(runtime: EmailRuntime, nats_url: str, issuer: Issuer, *, minted: bool) -> str:
+    """runtime.json. `minted`: the credentials are in the Secret that the operator makes."""
+    spec = runtime.spec
+    credentials = _path(spec.nats.credentials_secret_ref)
+    if minted:
+        credentials = path_of(NATS_SECRET, runtime_credentials(runtime.name))
+    trusted = bool(issuer.url and issuer.jwks and spec.door.service_accounts)
+    settings = PodSettings(
+        namespace=runtime.namespace,
+        name=runtime.name,
+        shards=spec.shards or 1,
+        nats_url=nats_url,
+        nats_credentials=credentials,
+        nats_ca=_path(spec.nats.ca_secret_ref),
+        keyring=_path(spec.keys_secret_ref),
+        tokens=_path(spec.door.tokens_secret_ref),
+        issuer=issuer.url if trusted else "",
+        jwks=JWKS_FILE if trusted else "",
+    )
+    return encode(settings).decode()
+
+
+def config_map(owner: Object, settings: str, issuer: Issuer) -> Object:
+    """The manifest."""
+    data = {SETTINGS_KEY: settings}
+    if issuer.jwks:
+        data[JWKS_KEY] = issuer.jwks
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata(owner), "data": data}
+
+
+def _path(reference: SecretKeyReference | None) -> str:
+    return path_of(reference.name, reference.key) if reference else ""

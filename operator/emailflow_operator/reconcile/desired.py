@@ -1,0 +1,69 @@
+"""The plans of one runtime as they should be, and everything that was found on the way.
+
+What is broken keeps its last good version, what is gone drains, what has drained goes. Nothing here knows
+how PLANS is written.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from emailflow_api.compile import compile_resources
+from emailflow_api.errors import Finding, Severity
+from emailflow_api.plans import Plans
+from emailflow_api.plans.carried import carry_over
+from emailflow_api.plans.drained import without_drained
+from emailflow_api.reading import Document
+from emailflow_api.reports import FlowReport
+from emailflow_operator.reconcile.scope import RuntimeKey
+
+Reports = Mapping[str, Mapping[int, FlowReport]]
+"""Flow id -> shard -> report."""
+
+_NOT_SERVED = {"NotAllowed", "RuntimeNotFound"}
+"""Reasons for which a flow is not this runtime's: it drains, as if it were deleted."""
+
+
+class Compiled(msgspec.Struct, frozen=True):
+    """What the resources say now, each finding with its subject (`Kind/namespace/name`)."""
+
+    plans: Plans
+    findings: dict[str, tuple[Finding, ...]]
+
+    def errors(self, subject: str) -> tuple[Finding, ...]:
+        """What stops this object."""
+        return tuple(each for each in self.findings.get(subject, ()) if each.severity is Severity.ERROR)
+
+    def warnings(self, subject: str) -> tuple[Finding, ...]:
+        """What its author should know."""
+        return tuple(each for each in self.findings.get(subject, ()) if each.severity is Severity.WARNING)
+
+
+def compile_for(key: RuntimeKey, documents: Iterable[Document]) -> Compiled:
+    """Compile a runtime's documents. Never raises."""
+    compilation = compile_resources(documents, runtime=key)
+    by_subject: dict[str, tuple[Finding, ...]] = {}
+    for each in compilation.findings:
+        by_subject[each.subject] = (*by_subject.get(each.subject, ()), each)
+    return Compiled(compilation.plans, by_subject)
+
+
+def plans_in_force(
+    key: RuntimeKey, compiled: Compiled, before: Plans | None, reports: Reports
+) -> Plans | None:
+    """The plans to write: None while the runtime itself is unusable and nothing has been written yet.
+
+    An unusable runtime keeps the plans it has: its flows are not to drain because of a typing error.
+    """
+    if compiled.errors(f"EmailRuntime/{key[0]}/{key[1]}"):
+        return before
+    plans = carry_over(before, compiled.plans, _broken(compiled))
+    return without_drained(plans, reports)
+
+
+def _broken(compiled: Compiled) -> set[str]:
+    return {
+        subject
+        for subject in compiled.findings
+        if (errors := compiled.errors(subject)) and not any(each.reason in _NOT_SERVED for each in errors)
+    }

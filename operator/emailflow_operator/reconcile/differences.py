@@ -1,0 +1,36 @@
+"""What has to be sent so that a stream or a consumer becomes what is wanted; nothing, when it is so already.
+
+The server fills in defaults, so a live configuration says more than was asked for.
+"""
+
+from typing import Any
+
+from emailflow_api.jetstream.topology import Config
+
+_START = ("deliver_policy", "opt_start_time", "opt_start_seq")
+"""Where a consumer starts can't be changed, and must not be: its position is what counts now."""
+
+
+def stream_changes(there: Config | None, wanted: Config) -> Config | None:
+    """The configuration to create or update with."""
+    if there is not None and _says(there, wanted):
+        return None
+    return wanted if there is None else {**there, **wanted}
+
+
+def consumer_changes(there: Config | None, wanted: Config) -> Config | None:
+    """The configuration to create or update with."""
+    if there is None:
+        return wanted
+    kept: Config = {field: there[field] for field in _START if field in there}
+    config = {**{field: value for field, value in wanted.items() if field not in _START}, **kept}
+    return None if _says(there, config) else config
+
+
+def _says(there: Config, wanted: Config) -> bool:
+    return all(there.get(field, _absent(value)) == value for field, value in wanted.items())
+
+
+def _absent(value: Any) -> Any:
+    """What a field means that the server leaves out because it is empty."""
+    return type(value)() if isinstance(value, bool | int | str | list | dict) else None

@@ -1,0 +1,46 @@
+"""The reasons of the operator's conditions and Events: the one table, and what kind of word each finding is.
+
+docs/reference/reasons.md lists them for users; a test compares the two.
+"""
+
+SUCCEEDED = "Succeeded"
+SUSPENDED = "Suspended"
+PROGRESSING = "Progressing"
+NATS_UNREACHABLE = "NatsUnreachable"
+SHARDS_DIFFER = "ShardsDiffer"
+PODS_NOT_READY = "PodsNotReady"
+RUNTIME_NOT_FOUND = "RuntimeNotFound"
+
+CONDITIONS = {
+    SUCCEEDED: "all is as the resource says",
+    SUSPENDED: "in force, and held because `suspend` says so",
+    PROGRESSING: "the operator or the runtime has not got there yet",
+    NATS_UNREACHABLE: "NATS is out of reach; runtimes go on with the plans they have",
+    "JetStreamRefused": "JetStream refuses a stream, a consumer or a plan; the message has its words",
+    SHARDS_DIFFER: "streams of that name exist with another number of shards",
+    PODS_NOT_READY: "no pod of the runtime is ready",
+    "NatsNotConfigured": "the EmailRuntime names no NATS, and none was installed with the operator",
+    "SecretNotFound": "a Secret that `spec.nats` names is not there, or lacks the key",
+    "InvalidCredentials": "what the Secret holds is no credentials file",
+    "KubernetesRefused": "the API server refuses one of the runtime's children; the message has its words",
+    "KubernetesUnreachable": "the API server did not answer",
+    "InternalError": "a defect of the operator; its log has more",
+}
+"""Reason -> meaning. Findings' own reasons stand beside these."""
+
+WAITING = frozenset(
+    {
+        "TemplateNotFound",
+        "LayoutNotFound",
+        "NotALayout",
+        "ProviderNotFound",
+        "PolicyNotFound",
+        "RuntimeNotFound",
+        "ConfigMapNotFound",
+        "NotAllowed",
+        "NoProvider",
+        "NoSender",
+        "DuplicateType",
+    }
+)
+"""Findings that a change of another object can mend; with any other, only the object's own change helps."""

@@ -1,0 +1,134 @@
+"""Which objects concern which runtime: what a change makes worth a look, and what a runtime is compiled from.
+
+Runtimes are named by keys (namespace, name), also those that flows name and nobody has made.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from emailflow_api.compile.documents import NAME_LABEL
+from emailflow_api.reading import Document
+from emailflow_operator.reconcile.cluster import Cluster, Name, Object, name_of
+
+RuntimeKey = Name
+SHARED = ("EmailProvider", "ContactPolicy", "EventType")
+"""Kinds that count only in the namespace of their runtime."""
+WATCHED = ("EmailRuntime", "EmailFlow", "EmailTemplate", *SHARED)
+CHILD_OF = "emailflow.dev/runtime"
+"""Label of everything that is made for an EmailRuntime of the same namespace."""
+
+
+def runtime_of(flow: Mapping[str, Any]) -> RuntimeKey:
+    """The runtime that a raw EmailFlow means: its `runtimeRef`, else `default` in its own namespace."""
+    namespace = name_of(flow)[0]
+    spec = flow.get("spec")
+    reference = spec.get("runtimeRef") if isinstance(spec, Mapping) else None
+    if not isinstance(reference, Mapping):
+        return namespace, "default"
+    return reference.get("namespace") or namespace, reference.get("name") or "default"
+
+
+def runtimes_in(cluster: Cluster, namespace: str) -> list[RuntimeKey]:
+    """The runtimes of a namespace, else the one that its objects would belong to."""
+    found = [name_of(each) for each in cluster.of("EmailRuntime", namespace)]
+    return found or [(namespace, "default")]
+
+
+def runtimes_used_in(cluster: Cluster, namespace: str) -> list[RuntimeKey]:
+    """The runtimes that the flows of a namespace mean, in order; its own where there is no flow."""
+    used = {runtime_of(flow) for flow in cluster.of("EmailFlow", namespace)}
+    return sorted(used) or runtimes_in(cluster, namespace)
+
+
+def concerned(cluster: Cluster, value: Object) -> set[RuntimeKey]:
+    """The runtimes that a change of this object may matter to."""
+    kind, (namespace, name) = value.get("kind"), name_of(value)
+    if kind == "EmailRuntime":
+        return {(namespace, name)}
+    if kind == "EmailFlow":
+        # Its templates may get another home.
+        return {runtime_of(value), *runtimes_used_in(cluster, namespace)}
+    if kind == "EmailTemplate":
+        return {*runtimes_used_in(cluster, namespace), *runtimes_in(cluster, namespace)}
+    if kind in SHARED:
+        return set(runtimes_in(cluster, namespace))
+    if kind == "Namespace":
+        return set(runtimes_used_in(cluster, name))
+    owner = (value["metadata"].get("labels") or {}).get(CHILD_OF)
+    return {(namespace, owner)} if owner else set()
+
+
+def home_of(cluster: Cluster, value: Object) -> RuntimeKey:
+    """The runtime whose worker writes this object's status: one, so that two never disagree."""
+    namespace = name_of(value)[0]
+    match value.get("kind"):
+        case "EmailRuntime":
+            return name_of(value)
+        case "EmailFlow":
+            return runtime_of(value)
+        case "EmailTemplate":
+            return runtimes_used_in(cluster, namespace)[0]
+    return runtimes_in(cluster, namespace)[0]
+
+
+def at_home(cluster: Cluster, key: RuntimeKey) -> Iterator[Object]:
+    """The objects whose status the worker of this runtime writes."""
+    for kind in WATCHED:
+        for each in cluster.of(kind):
+            if home_of(cluster, each) == key:
+                yield each
+
+
+def objects_for(cluster: Cluster, key: RuntimeKey) -> list[Object]:
+    """What the plans of a runtime are compiled from, ConfigMaps left out."""
+    flows = [flow for flow in cluster.of("EmailFlow") if runtime_of(flow) == key]
+    namespaces = sorted({key[0], *(name_of(flow)[0] for flow in flows)})
+    found = [*flows]
+    if (runtime := cluster.get("EmailRuntime", *key)) is not None:
+        found.insert(0, runtime)
+    for kind in SHARED:
+        found += cluster.of(kind, key[0])
+    for namespace in namespaces:
+        found += cluster.of("EmailTemplate", namespace)
+    return found
+
+
+def documents_for(
+    cluster: Cluster, key: RuntimeKey, config_maps: Mapping[Name, Object | None]
+) -> list[Document]:
+    """The same as documents, with the namespaces' labels, and the ConfigMaps that are there."""
+    objects = objects_for(cluster, key)
+    spaces = sorted({name_of(each)[0] for each in objects})
+    labelled = [_namespace(cluster, space) for space in spaces]
+    held = [{**each, "apiVersion": "v1", "kind": "ConfigMap"} for each in config_maps.values() if each]
+    return [Document(each, "cluster", 0) for each in (*objects, *labelled, *held)]
+
+
+def _namespace(cluster: Cluster, name: str) -> Object:
+    """The Namespace, or what can be said of one whose labels can't be read."""
+    known = cluster.get("Namespace", "", name)
+    labels = (known or {}).get("metadata", {}).get("labels") or {NAME_LABEL: name}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def config_maps_for(cluster: Cluster, key: RuntimeKey) -> set[Name]:
+    """The ConfigMaps that flows and templates of a runtime name: bodies and attachments."""
+    wanted: set[Name] = set()
+    for each in objects_for(cluster, key):
+        if each.get("kind") in {"EmailFlow", "EmailTemplate"}:
+            namespace = name_of(each)[0]
+            wanted |= {(namespace, name) for name in _config_map_names(each.get("spec"))}
+    return wanted
+
+
+def _config_map_names(value: Any) -> Iterator[str]:
+    """Every name in a `configMapKeyRef`, wherever it stands."""
+    if isinstance(value, Mapping):
+        reference = value.get("configMapKeyRef")
+        if isinstance(reference, Mapping) and isinstance(reference.get("name"), str):
+            yield reference["name"]
+        for item in value.values():
+            yield from _config_map_names(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _config_map_names(item)

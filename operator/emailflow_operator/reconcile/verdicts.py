@@ -1,0 +1,175 @@
+"""What each object's conditions are to say, from findings, plans, reports, pods and NATS. Pure.
+
+Only `Ready`, `Reconciling` and `Stalled` exist here; when they are written is `statuses` and `control`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from emailflow_api.conditions import Verdict, ready, reconciling, stalled, waiting
+from emailflow_api.errors import Finding
+from emailflow_api.plans import FlowPlan, Plans, content_hash
+from emailflow_api.reports import FlowReport
+from emailflow_operator.reconcile import reasons
+from emailflow_operator.reconcile.cluster import Object, name_of, subject_of
+from emailflow_operator.reconcile.desired import Compiled, Reports
+
+_SHOWN = 5
+"""Findings that a message names."""
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """Why a pass did not get to its end. `unknown`: nobody can tell how things stand."""
+
+    reason: str
+    message: str
+    unknown: bool = False
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What verdicts are made from. `exists`: there is an EmailRuntime of that name."""
+
+    compiled: Compiled
+    plans: Plans | None
+    reports: Reports
+    deployment: Object | None
+    exists: bool = True
+    trouble: Trouble | None = None
+
+
+def verdict_on(value: Object, standing: Standing) -> Verdict:
+    """The conditions of an object whose status this runtime's worker writes."""
+    errors = standing.compiled.errors(subject_of(value))
+    if errors:
+        return _with_errors(errors, _kept(value, standing))
+    match value.get("kind"):
+        case "EmailFlow":
+            return _flow(value, standing)
+        case "EmailRuntime":
+            return _runtime(value, standing)
+        case "EmailTemplate":
+            return ready(reasons.SUCCEEDED, _noted("The template compiles", value, standing))
+    if not standing.exists:
+        namespace = name_of(value)[0]
+        return waiting(reasons.RUNTIME_NOT_FOUND, f"There is no EmailRuntime in the namespace {namespace}")
+    return ready(reasons.SUCCEEDED, _noted("In force", value, standing))
+
+
+def _with_errors(errors: Sequence[Finding], kept: bool) -> Verdict:
+    own = [each for each in errors if each.reason not in reasons.WAITING]
+    first = (own or errors)[0]
+    message = "; ".join(_said(each) for each in errors[:_SHOWN])
+    if len(errors) > _SHOWN:
+        message += f"; and {len(errors) - _SHOWN} more"
+    if kept:
+        message += ". The last good version stays in force"
+    return stalled(first.reason, message) if own else waiting(first.reason, message)
+
+
+def _said(finding: Finding) -> str:
+    where = f"{finding.path}: " if finding.path else ""
+    expected = f" (expected {finding.expected})" if finding.expected else ""
+    return f"{where}{finding.message}{expected}"
+
+
+def _kept(value: Object, standing: Standing) -> bool:
+    """Whether an earlier version of a broken object goes on."""
+    plans, (namespace, name) = standing.plans, name_of(value)
+    if plans is None:
+        return False
+    match value.get("kind"):
+        case "EmailFlow":
+            flow = plans.flows.get(f"{namespace}/{name}")
+            return flow is not None and not flow.deleted
+        case "EmailTemplate":
+            return f"{namespace}/{name}" in plans.templates
+        case "EmailProvider":
+            return name in plans.providers
+        case "ContactPolicy":
+            return name in plans.policies
+    return False
+
+
+def _noted(message: str, value: Object, standing: Standing) -> str:
+    """The message, with the object's warnings."""
+    warnings = standing.compiled.warnings(subject_of(value))[:_SHOWN]
+    return ". Warning: ".join((message, *(_said(each) for each in warnings)))
+
+
+# --- flows ----------------------------------------------------------------------------------------------
+
+
+def _flow(value: Object, standing: Standing) -> Verdict:
+    if standing.trouble is not None:
+        return _troubled(standing.trouble)
+    namespace, name = name_of(value)
+    plan = standing.plans.flows.get(f"{namespace}/{name}") if standing.plans else None
+    if plan is None or standing.plans is None:
+        return reconciling(reasons.PROGRESSING, "The plan is not written yet")
+    shards = standing.plans.runtime.shards
+    missing = unacknowledged(value, plan, standing.reports.get(plan.id, {}), shards)
+    if missing:
+        told = f"shard {missing[0]}" if shards > 1 else "the runtime"
+        return reconciling(reasons.PROGRESSING, f"Waiting for {told} to take over revision {plan.revision}")
+    if plan.suspend or standing.plans.runtime.suspend:
+        return ready(
+            reasons.SUSPENDED, "Entries, timers and mails are held: the flow or its runtime is suspended"
+        )
+    return ready(reasons.SUCCEEDED, _noted(f"Revision {plan.revision} is served", value, standing))
+
+
+def unacknowledged(
+    value: Object, plan: FlowPlan, reports: Mapping[int, FlowReport], shards: int
+) -> list[int]:
+    """Shards whose owner does not work by the plan yet.
+
+    Once Ready, a flow stays so while its object is the same: a revision whose last journey ended changes
+    the plan, but nothing that anybody waits for.
+    """
+    digest = content_hash(plan)
+    settled = _is_ready(value)
+
+    def served(shard: int) -> bool:
+        report = reports.get(shard)
+        return report is not None and (
+            report.plan == digest or (settled and report.revision == plan.revision)
+        )
+
+    return [shard for shard in range(shards) if not served(shard)]
+
+
+def _is_ready(value: Object) -> bool:
+    generation = value["metadata"].get("generation")
+    conditions: list[Mapping[str, Any]] = (value.get("status") or {}).get("conditions") or []
+    return any(
+        each.get("type") == "Ready"
+        and each.get("status") == "True"
+        and each.get("observedGeneration") == generation
+        for each in conditions
+    )
+
+
+# --- runtimes -------------------------------------------------------------------------------------------
+
+
+def _runtime(value: Object, standing: Standing) -> Verdict:
+    if standing.trouble is not None:
+        return _troubled(standing.trouble)
+    if standing.plans is None:
+        return reconciling(reasons.PROGRESSING, "Streams and plans are not written yet")
+    wanted = (value.get("spec") or {}).get("replicas", 1)
+    status = (standing.deployment or {}).get("status") or {}
+    there = status.get("readyReplicas") or 0
+    if wanted and not there:
+        return waiting(reasons.PODS_NOT_READY, f"0 of {wanted} pods are ready")
+    if standing.plans.runtime.suspend:
+        return ready(reasons.SUSPENDED, "Events are accepted, nothing is decided or sent")
+    return ready(reasons.SUCCEEDED, _noted(f"{there} of {wanted} pods are ready", value, standing))
+
+
+def _troubled(trouble: Trouble) -> Verdict:
+    if trouble.reason == reasons.SHARDS_DIFFER:
+        return stalled(trouble.reason, trouble.message)
+    return waiting(trouble.reason, trouble.message, status="Unknown" if trouble.unknown else "False")
