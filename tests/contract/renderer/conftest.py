@@ -4,15 +4,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from emailflow_runtime.adapters.in_memory.renderer import InProcessRenderer
 from emailflow_runtime.adapters.render_worker.pool import RenderPool
-from emailflow_runtime.rendering.compiled import render
-
-
-class InProcessRenderer:
-    """A `Renderer` for tests: renders at once, in this process, without any limit on time or memory."""
-
-    async def render(self, request):
-        return render(request.template, request.locale, request.context)
 
 
 @asynccontextmanager

@@ -7,63 +7,9 @@ import pytest
 from aiosmtpd.smtp import SMTP
 
 from emailflow_api.plans import Smtp
+from emailflow_runtime.adapters.in_memory.mail_transport import InMemoryTransport, Provider
 from emailflow_runtime.adapters.smtp import SmtpTransport
-from emailflow_runtime.core.outcomes import Accepted, Deferred, Refused, Unknown
-
-
-class Provider:
-    """What the provider does with the next mails: accept, defer, refuse, vanish or hang; and what it got."""
-
-    def __init__(self):
-        self.mood = "accept"
-        self.received = []
-        self.reached = asyncio.Event()
-
-
-class InMemoryTransport:
-    """A `MailTransport` for tests, without a network."""
-
-    def __init__(self, provider):
-        self._provider = provider
-        self._closed = False
-        self._under_way = set()
-
-    async def hand_over(self, mail, *, start_by, give_up_at):
-        if asyncio.get_running_loop().time() >= start_by:
-            return Deferred("TooLate")
-        if self._closed:
-            return Deferred("TransportClosed")
-        task = asyncio.current_task()
-        self._under_way.add(task)
-        try:
-            return await self._judged(mail, give_up_at)
-        finally:
-            self._under_way.discard(task)
-
-    async def _judged(self, mail, give_up_at):
-        await asyncio.sleep(0)
-        self._provider.reached.set()
-        match self._provider.mood:
-            case "accept":
-                self._provider.received.append((mail.envelope_sender, mail.recipients, mail.message))
-                return Accepted("taken")
-            case "defer":
-                return Deferred("MessageDeferred", "later", 451, "4.3.0")
-            case "refuse":
-                return Refused("MessageRefused", "never", 554, "5.7.1")
-            case "vanish":
-                return Unknown("ConnectionLost")
-            case _:
-                try:
-                    async with asyncio.timeout_at(give_up_at):
-                        await asyncio.Event().wait()
-                except TimeoutError:
-                    return Unknown("TimedOut")
-
-    async def close(self):
-        self._closed = True
-        if self._under_way:
-            await asyncio.wait(self._under_way)
+from emailflow_runtime.app.ports import OutgoingMail
 
 
 class Reception:
@@ -76,8 +22,8 @@ class Reception:
         self._provider.reached.set()
         match self._provider.mood:
             case "accept":
-                got = (envelope.mail_from, tuple(envelope.rcpt_tos), envelope.original_content)
-                self._provider.received.append(got)
+                got = envelope.mail_from, tuple(envelope.rcpt_tos), envelope.original_content
+                self._provider.received.append(OutgoingMail("", *got))
                 return "250 2.0.0 taken"
             case "defer":
                 return "451 4.3.0 later"

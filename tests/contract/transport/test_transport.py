@@ -25,7 +25,12 @@ def hand_over(transport, *, within=30.0, start_within=5.0):
 
 async def test_an_accepted_mail_arrived_as_it_was(transport, provider):
     assert isinstance(await hand_over(transport), Accepted)
-    assert provider.received == [(MAIL.envelope_sender, MAIL.recipients, MAIL.message)]
+    (got,) = provider.received
+    assert (got.envelope_sender, got.recipients, got.message) == (
+        MAIL.envelope_sender,
+        MAIL.recipients,
+        MAIL.message,
+    )
 
 
 @pytest.mark.parametrize(("mood", "kind", "code"), [("defer", Deferred, 451), ("refuse", Refused, 554)])

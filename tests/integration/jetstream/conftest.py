@@ -1,6 +1,7 @@
 """A nats-server of its own for each test, with the streams of one runtime on it."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -13,30 +14,48 @@ from emailflow_runtime.adapters.nats_server import NatsServer
 RUNTIME = RuntimePlan(namespace="mail", name="default")
 
 
+@asynccontextmanager
+async def running_server(folder) -> AsyncIterator[NatsServer]:
+    """A nats-server that runs meanwhile."""
+    running = NatsServer(folder, 0)
+    await running.start()
+    try:
+        yield running
+    finally:
+        await running.stop()
+
+
+@asynccontextmanager
+async def connected(server, name, *, provision=False) -> AsyncIterator[Connection]:
+    """A connection to it, as one process has; with `provision` the runtime's streams exist then."""
+    made = await connect(Credentials(server.url), name)
+    try:
+        if provision:
+            await provision_streams(made, RUNTIME, events_bytes=256 << 20)
+        yield made
+    finally:
+        await made.close()
+
+
 @pytest.fixture
 async def server(tmp_path) -> AsyncIterator[NatsServer]:
     """A running nats-server."""
-    running = NatsServer(tmp_path, 0)
-    await running.start()
-    yield running
-    await running.stop()
+    async with running_server(tmp_path) as running:
+        yield running
 
 
 @pytest.fixture
 async def connection(server) -> AsyncIterator[Connection]:
     """A connection to it; the runtime's streams exist."""
-    made = await connect(Credentials(server.url), "test")
-    await provision_streams(made, RUNTIME, events_bytes=256 << 20)
-    yield made
-    await made.close()
+    async with connected(server, "test", provision=True) as made:
+        yield made
 
 
 @pytest.fixture
 async def other(server, connection) -> AsyncIterator[Connection]:
     """A second process's connection to the same streams."""
-    made = await connect(Credentials(server.url), "other")
-    yield made
-    await made.close()
+    async with connected(server, "other") as made:
+        yield made
 
 
 @pytest.fixture

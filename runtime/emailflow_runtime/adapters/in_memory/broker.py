@@ -1,0 +1,71 @@
+"""All that outlives a process, in one place: what nats-server would hold for one runtime.
+
+Owners and doors get ports over it; each makes its own, as each process has its own connection.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from functools import partial
+
+from emailflow_api.jetstream.naming import CONTACTS_CONSUMER, TIMERS_CONSUMER
+from emailflow_api.plans import Plans
+from emailflow_runtime.adapters.in_memory.shard_state import ShardState
+from emailflow_runtime.adapters.in_memory.stream import Consumer, Stream
+from emailflow_runtime.app.ports import Clock
+from emailflow_runtime.app.stores import DeadLetter, LogEntry
+
+
+class Broker:
+    """Streams, consumers and buckets."""
+
+    def __init__(self, clock: Clock, shards: int = 1) -> None:
+        self.clock = clock
+        self.events = Stream(clock)
+        self.states = [ShardState(clock) for _ in range(shards)]
+        self.letters: list[DeadLetter] = []
+        self.aliases: dict[str, str] = {}
+        self.consents: dict[str, dict[str, bool]] = {}
+        """By the key of an address, then by topic."""
+        self.plans: list[Plans] = []
+        """Every version, the last one is in force."""
+        self.changed = asyncio.Condition()
+        """Told of new plans and consumers."""
+        self.fill = 0.0
+        """The share of its bound that the log occupies."""
+        self._ends: dict[int, int] = {}
+        self._consumers: dict[tuple[str, int], Consumer] = {}
+        for shard, state in enumerate(self.states):
+            mine = partial(_is_of, shard)
+            self._consumers[CONTACTS_CONSUMER, shard] = self.events.consumer(mine)
+            self._consumers[TIMERS_CONSUMER, shard] = state.stream.consumer(lambda _: True)
+
+    def append(self, entry: LogEntry) -> None:
+        """An event reaches the log."""
+        subject = f"{entry.shard}.{entry.event.type}"
+        self._ends[entry.shard] = self.events.append(subject, entry)
+
+    def last_event(self, shard: int) -> int:
+        """The sequence of the shard's last event, 0 when there is none."""
+        return self._ends.get(shard, 0)
+
+    async def provide_flow(self, flow: str, types: Iterable[str]) -> None:
+        """Make the flow's consumers, of these CloudEvents types, unless they are there. New ones start
+        at the end of the log."""
+        for shard in range(len(self.states)):
+            subjects = frozenset(f"{shard}.{kind}" for kind in types)
+            if (flow, shard) not in self._consumers:
+                made = self.events.consumer(subjects.__contains__, start=self.events.last_sequence)
+                self._consumers[flow, shard] = made
+        async with self.changed:
+            self.changed.notify_all()
+
+    async def consumer(self, name: str, shard: int) -> Consumer:
+        """The consumer of this name, once it is there."""
+        if (name, shard) not in self._consumers:
+            async with self.changed:
+                await self.changed.wait_for(lambda: (name, shard) in self._consumers)
+        return self._consumers[name, shard]
+
+
+def _is_of(shard: int, subject: str) -> bool:
+    return subject.startswith(f"{shard}.")

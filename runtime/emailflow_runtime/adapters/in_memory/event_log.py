@@ -1,0 +1,30 @@
+"""EVENTS in memory."""
+
+import asyncio
+from collections.abc import Sequence
+
+from emailflow_runtime.adapters.in_memory.broker import Broker
+from emailflow_runtime.app.stores import LogEntry
+
+
+class InMemoryEventLog:
+    """The port EventLog."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    async def append(self, entries: Sequence[LogEntry]) -> None:
+        """See EventLog."""
+        await asyncio.sleep(0)
+        for entry in entries:
+            self._broker.append(entry)
+
+    async def last_sequence(self, shard: int) -> int:
+        """See EventLog."""
+        await asyncio.sleep(0)
+        return self._broker.last_event(shard)
+
+    async def fill(self) -> float:
+        """See EventLog."""
+        await asyncio.sleep(0)
+        return self._broker.fill

@@ -1,0 +1,116 @@
+"""Feeds in memory: what a process has of a consumer, one holder at a time.
+
+Whatever did not arrive shows as a gap in the numbers; then the feed goes back to the floor, so that no
+later message is ever given out before an earlier one.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from emailflow_api.jetstream.naming import CONTACTS_CONSUMER, TIMERS_CONSUMER, TimerAddress
+from emailflow_runtime.adapters.in_memory.broker import Broker
+from emailflow_runtime.adapters.in_memory.stream import Consumer, Sent
+from emailflow_runtime.app.stores import (
+    Delivered,
+    DeliveredEvent,
+    DeliveredTimer,
+    Feed,
+    LogEntry,
+    Standing,
+)
+
+BATCH = 256
+
+
+class InMemoryFeed:
+    """The port Feed."""
+
+    def __init__(self, broker: Broker, name: str, shard: int) -> None:
+        self._broker = broker
+        self._name = name
+        self._shard = shard
+        self._consumer: Consumer | None = None
+        self._expected = 1
+
+    async def consumer(self) -> Consumer:
+        """The durable consumer behind it, once it is there."""
+        if self._consumer is None:
+            self._consumer = await self._broker.consumer(self._name, self._shard)
+        return self._consumer
+
+    async def take_over(self) -> Standing:
+        """See Feed. Waits for the consumer: a flow's plan may be here before it."""
+        consumer = await self.consumer()
+        self._expected = 1
+        return consumer.take_over(self)
+
+    async def standing(self) -> Standing:
+        """See Feed."""
+        return (await self.consumer()).standing()
+
+    async def next_batch(self) -> Sequence[Delivered]:
+        """See Feed."""
+        consumer = await self.consumer()
+        while True:
+            sent = self.pull(consumer)
+            if batch := self.arrived(sent, consumer):
+                return batch
+            if not sent:
+                await consumer.changed(self)
+
+    def pull(self, consumer: Consumer) -> Sequence[Sent]:
+        """What is on its way; the place where a network would lose it."""
+        return consumer.pull(self, BATCH)
+
+    def arrived(self, sent: Sequence[Sent], consumer: Consumer) -> list[Delivered]:
+        """What of it can be given out. A gap in the numbers means that something was lost, or went to
+        another holder in between: back to the floor then."""
+        if any(number != self._expected + index for index, (number, _) in enumerate(sent)):
+            self._expected = 1
+            consumer.take_over(self)
+            return []
+        self._expected += len(sent)
+        return [_delivered(each) for each in sent]
+
+    def acknowledge(self, batch: Iterable[Delivered]) -> None:
+        """See Feed."""
+        if self._consumer is not None:
+            for each in batch:
+                self._consumer.acknowledge(each.sequence)
+
+    async def close(self) -> None:
+        """See Feed."""
+
+
+def _delivered(sent: Sent) -> Delivered:
+    message = sent.message
+    sequence, at, token = message.sequence, message.at, str(message.sequence)
+    if isinstance(message.content, TimerAddress):
+        return DeliveredTimer(sequence=sequence, at=at, token=token, address=message.content)
+    entry: LogEntry = message.content
+    return DeliveredEvent(
+        sequence=sequence,
+        at=at,
+        token=token,
+        event=entry.event,
+        contact=entry.contact,
+        redrive=entry.redrive,
+    )
+
+
+class InMemoryFeeds:
+    """The port Feeds."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    def flow(self, flow: str, shard: int) -> Feed:
+        """See Feeds."""
+        return InMemoryFeed(self._broker, flow, shard)
+
+    def contacts(self, shard: int) -> Feed:
+        """See Feeds."""
+        return InMemoryFeed(self._broker, CONTACTS_CONSUMER, shard)
+
+    def timers(self, shard: int) -> Feed:
+        """See Feeds."""
+        return InMemoryFeed(self._broker, TIMERS_CONSUMER, shard)

@@ -1,0 +1,135 @@
+"""STATE of one shard as nats-server would hold it: compacted, fenced by its epoch, with timers that fire.
+
+Everything here happens at once; what may lie between two changes is the store's matter, or the network's.
+"""
+
+import asyncio
+import contextvars
+from collections.abc import Iterator
+from typing import Any, NamedTuple, assert_never
+
+from emailflow_api.jetstream.naming import TimerAddress
+from emailflow_runtime.adapters.in_memory.stream import SECOND, Stream
+from emailflow_runtime.app.ports import Clock
+from emailflow_runtime.app.stores import (
+    Change,
+    DropTimer,
+    PutContact,
+    PutRecord,
+    PutRelayPosition,
+    PutSeen,
+    PutTimer,
+)
+from emailflow_runtime.errors import EpochLost
+
+FIRED_FOR = 600 * SECOND
+"""How long a fired timer stays (`topology.FIRED_TTL`)."""
+
+Key = tuple[str, ...]
+
+
+class Kept(NamedTuple):
+    """The last message of a subject. `expires` in nanoseconds since 1970, 0: never."""
+
+    sequence: int
+    expires: int
+    change: Any
+
+
+class ShardState:
+    """The stream's messages by subject, and its schedules."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.stream = Stream(clock)
+        self.epoch = 0
+        self._clock = clock
+        self._kept: dict[Key, Kept] = {}
+        self._instances: dict[tuple[str, str], dict[str, None]] = {}
+        self._timers: dict[TimerAddress, asyncio.TimerHandle] = {}
+        # Timers fire in the server's own right, whoever armed them and whatever became of them.
+        self._context = contextvars.copy_context()
+
+    @property
+    def scheduled(self) -> tuple[TimerAddress, ...]:
+        """The timers that have not fired."""
+        return tuple(self._timers)
+
+    def claim(self) -> int:
+        """A new epoch."""
+        self.epoch = self.stream.number()
+        return self.epoch
+
+    def store(self, change: Change, epoch: int) -> int:
+        """Store one change under an epoch; its sequence. Raises EpochLost."""
+        if epoch != self.epoch:
+            raise EpochLost("another process owns this shard now")
+        sequence = self.stream.number()
+        match change:
+            case PutRecord(record=record, expires=expires):
+                journey = record.journey
+                self._keep(
+                    ("journey", journey.flow, journey.contact, journey.instance), sequence, change, expires
+                )
+                self._instances.setdefault((journey.flow, journey.contact), {})[journey.instance] = None
+            case PutContact(contact=contact):
+                self._keep(("contact", contact.key), sequence, change)
+            case PutSeen(flow=flow, contact=about, expires=expires):
+                self._keep(("seen", flow, about), sequence, change, expires)
+            case PutRelayPosition():
+                self._keep(("relay",), sequence, change)
+            case PutTimer(address=address, at=at):
+                self._schedule(address, at)
+            case DropTimer(address=address):
+                self._unschedule(address)
+            case _:
+                assert_never(change)
+        return sequence
+
+    def _keep(self, key: Key, sequence: int, change: Change, expires: int = 0) -> None:
+        at = self._clock.now() + expires * SECOND if expires else 0
+        # A record that is stored anew stands behind all others, as its message does.
+        self._kept.pop(key, None)
+        self._kept[key] = Kept(sequence, at, change)
+
+    def get(self, *key: str) -> Any:
+        """The change last stored under this key; None when there is none, or it has expired."""
+        kept = self._kept.get(key)
+        return kept.change if kept is not None and self._lives(kept) else None
+
+    def records(self) -> Iterator[tuple[int, PutRecord]]:
+        """All records with their sequences, in order."""
+        for key, kept in list(self._kept.items()):
+            if key[0] == "journey" and self._lives(kept):
+                yield kept.sequence, kept.change
+
+    def records_of(self, flow: str, contact: str) -> list[PutRecord]:
+        """The records of one contact in one flow."""
+        found = (
+            self.get("journey", flow, contact, each) for each in self._instances.get((flow, contact), ())
+        )
+        return [put for put in found if put is not None]
+
+    def _lives(self, kept: Kept) -> bool:
+        return not 0 < kept.expires <= self._clock.now()
+
+    # --- timers -------------------------------------------------------------------------------------
+
+    def _schedule(self, address: TimerAddress, at: int) -> None:
+        self._unschedule(address)
+        self._timers[address] = self._later(max(0, at - self._clock.now()) / SECOND, address, at)
+
+    def _later(self, delay: float, address: TimerAddress, at: int) -> asyncio.TimerHandle:
+        loop = asyncio.get_running_loop()
+        return loop.call_later(delay, self._fire, address, at, context=self._context)
+
+    def _unschedule(self, address: TimerAddress) -> None:
+        if (handle := self._timers.pop(address, None)) is not None:
+            handle.cancel()
+
+    def _fire(self, address: TimerAddress, at: int) -> None:
+        if self._clock.now() < at:
+            # The loop's clock is coarser than a nanosecond; a timer may be late, never early.
+            self._timers[address] = self._later(1e-6, address, at)
+            return
+        del self._timers[address]
+        self.stream.append("fired", address, keep_for=FIRED_FOR)

@@ -1,0 +1,77 @@
+"""The port StateStore in memory: what one process sees of a shard's state."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+from emailflow_runtime.adapters.in_memory.shard_state import ShardState
+from emailflow_runtime.app.stores import Change, EnrolmentKey, PutRelayPosition, RecordHead
+from emailflow_runtime.core.contact import Contact
+from emailflow_runtime.core.journey import Enrolment, Record
+
+
+class InMemoryStateStore:
+    """The port StateStore. Each owner makes its own over the same `state`."""
+
+    def __init__(self, state: ShardState) -> None:
+        self.state = state
+        self.epoch = 0
+
+    async def claim(self) -> None:
+        """See StateStore."""
+        await asyncio.sleep(0)
+        self.epoch = self.state.claim()
+
+    async def commit(self, changes: Sequence[Change]) -> int:
+        """See StateStore."""
+        await asyncio.sleep(0)
+        return [self.state.store(change, self.epoch) for change in changes][-1]
+
+    async def enrolments(self, keys: Iterable[EnrolmentKey]) -> dict[EnrolmentKey, Enrolment]:
+        """See StateStore."""
+        wanted = list(keys)
+        await asyncio.sleep(0)
+        found: dict[EnrolmentKey, Enrolment] = {}
+        for key in wanted:
+            seen = self.state.get("seen", *key)
+            records = self._records(key)
+            if seen is None and not records:
+                continue
+            found[key] = Enrolment(
+                flow=key[0],
+                contact=key[1],
+                journeys={record.journey.instance: record.journey for record in records},
+                seen=dict.fromkeys(seen.hashes) if seen is not None else {},
+                considered=max((record.journey.sequence for record in records), default=0),
+            )
+        return found
+
+    async def records(self, keys: Iterable[EnrolmentKey]) -> dict[EnrolmentKey, list[Record]]:
+        """See StateStore."""
+        wanted = list(keys)
+        await asyncio.sleep(0)
+        found = {key: self._records(key) for key in wanted}
+        return {key: records for key, records in found.items() if records}
+
+    def _records(self, key: EnrolmentKey) -> list[Record]:
+        return [put.record for put in self.state.records_of(*key)]
+
+    async def contacts(self, keys: Iterable[str]) -> dict[str, Contact]:
+        """See StateStore."""
+        wanted = list(keys)
+        await asyncio.sleep(0)
+        stored = [self.state.get("contact", key) for key in wanted]
+        return {put.contact.key: put.contact for put in stored if put is not None}
+
+    async def relay_position(self) -> int:
+        """See StateStore."""
+        await asyncio.sleep(0)
+        put: PutRelayPosition | None = self.state.get("relay")
+        return put.sequence if put is not None else 0
+
+    async def scan(self) -> AsyncIterator[RecordHead]:
+        """See StateStore."""
+        for sequence, put in list(self.state.records()):
+            await asyncio.sleep(0)
+            journey = put.record.journey
+            mail = journey.mail.status if journey.mail is not None and not journey.mail.settled else ""
+            yield RecordHead(journey.flow, journey.contact, journey.instance, sequence, journey.wake_at, mail)
