@@ -26,6 +26,7 @@ from emailflow_runtime.app.stores import (
     PutTimer,
     finished_expiry,
 )
+from emailflow_runtime.app.telemetry import SILENCE, Telemetry
 from emailflow_runtime.app.writer import Writer
 from emailflow_runtime.core.commands import (
     ArmTimer,
@@ -65,6 +66,7 @@ class Desk:
         relay: Relay,
         dead_letters: DeadLetters,
         dispatch: Callable[[EnrolmentKey, SendMail], None],
+        telemetry: Telemetry = SILENCE,
     ) -> None:
         self._shard = shard
         self._catalog = catalog
@@ -74,6 +76,7 @@ class Desk:
         self._relay = relay
         self._dead_letters = dead_letters
         self._dispatch = dispatch
+        self._telemetry = telemetry
         self._keeping: set[asyncio.Task[None]] = set()
 
     async def load(self, flow: str, contacts: Sequence[str]) -> None:
@@ -183,6 +186,7 @@ class Desk:
         if after is None:
             raise LookupError(f"fact {fact} without a journey")
         enrolment.journeys[instance] = after
+        self._telemetry.folded(before, after, fact)
         entry.unpublished.setdefault(instance, []).append(fact)
         if fact.applied:
             enrolment.ignored = ()

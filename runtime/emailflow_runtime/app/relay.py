@@ -42,6 +42,10 @@ class Relay:
         self._idle.clear()
         self._wake.set()
 
+    def backlog(self) -> int:
+        """How many facts wait."""
+        return sum(len(parcel.entries) for parcel in self._parcels)
+
     async def drained(self) -> None:
         """Return when everything queued is published."""
         await self._idle.wait()

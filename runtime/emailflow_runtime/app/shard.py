@@ -22,6 +22,7 @@ from emailflow_runtime.app.recovery import Found, Recovery
 from emailflow_runtime.app.relay import Relay
 from emailflow_runtime.app.sender import GIVE_UP_AFTER, START_WITHIN, Sender, Transports
 from emailflow_runtime.app.stores import Consents, DeadLetters, EnrolmentKey, EventLog, Feeds, StateStore
+from emailflow_runtime.app.telemetry import SILENCE, Telemetry
 from emailflow_runtime.app.timers import Timers
 from emailflow_runtime.app.writer import Writer
 from emailflow_runtime.core.commands import SendMail
@@ -49,6 +50,7 @@ class Outside(msgspec.Struct, frozen=True):
     clock: Clock
     reconnected: Callable[[], Awaitable[None]]
     """Returns after the next reconnect to NATS."""
+    telemetry: Telemetry = SILENCE
 
 
 class Shard:
@@ -76,7 +78,9 @@ class Shard:
             relay=self._relay,
             dead_letters=outside.dead_letters,
             dispatch=self._dispatch,
+            telemetry=outside.telemetry,
         )
+        outside.telemetry.relaying(index, self._relay.backlog)
         self._sender = Sender(
             catalog=outside.catalog,
             desk=self._desk,
@@ -117,12 +121,14 @@ class Shard:
                 group.create_task(self._take_up(found))
                 group.create_task(self._rescan())
                 self.ready.set()
+                self._outside.telemetry.owned(self._index, held=True)
         except BaseExceptionGroup as ended:
             if (lost := ended.subgroup(EpochLost)) is not None:
                 raise EpochLost(str(lost.exceptions[0])) from ended
             raise
         finally:
             self.ready.clear()
+            self._outside.telemetry.owned(self._index, held=False)
             await self._close()
 
     async def stop(self) -> None:

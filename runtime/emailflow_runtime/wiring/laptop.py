@@ -40,6 +40,7 @@ from emailflow_runtime.errors import EmailFlowError
 from emailflow_runtime.web.health import health_routes
 from emailflow_runtime.web.inbox_app import inbox_app
 from emailflow_runtime.web.link_pages import link_routes
+from emailflow_runtime.web.metrics import metrics_routes
 from emailflow_runtime.wiring.folder import SUFFIXES, compile_folder
 from emailflow_runtime.wiring.nats_watch import watch_nats_server
 from emailflow_runtime.wiring.runtime import Runtime, Surroundings
@@ -140,6 +141,7 @@ class Laptop:
             routes=[
                 *health_routes(lambda: "" if runtime.ready else "shards"),
                 *link_routes(runtime.links),
+                *metrics_routes(runtime.watched.page),
                 Mount("/", inbox_app(catcher)),
             ]
         )

@@ -27,6 +27,7 @@ from emailflow_runtime.app.ownership import Ownership
 from emailflow_runtime.app.shard import Outside, Shard
 from emailflow_runtime.app.stores import Consents
 from emailflow_runtime.core.links import Keyring
+from emailflow_runtime.wiring.observability import Observability
 from emailflow_runtime.wiring.ways_out import Secrets, WaysOut
 
 
@@ -44,11 +45,13 @@ class Runtime:
 
     def __init__(self, connection: Connection, plans: Plans, surroundings: Surroundings) -> None:
         self._names = names = Names(plans.runtime.namespace, plans.runtime.name)
-        log = JetStreamEventLog(connection, names)
-        dead_letters = DeadLetterStream(connection, names)
+        self.watched = watched = Observability(connection, names)
+        log = watched.log(JetStreamEventLog(connection, names))
+        dead_letters = watched.dead_letters(DeadLetterStream(connection, names))
         aliases = AliasBucket(connection, names.bucket("ALIASES"))
         self.catalog = Catalog(plans)
-        self.ingest = LogIngest(self.catalog, log, aliases, dead_letters)
+        self._storing = LogIngest(self.catalog, log, aliases, dead_letters)
+        self.ingest = watched.ingest(self._storing)
         self.links = MailLinks(surroundings.keyring, self.catalog, log, SystemClock())
         self._plans = PlanBucket(connection, names.bucket("PLANS"))
         self._connection = connection
@@ -59,11 +62,12 @@ class Runtime:
             log=log,
             feeds=JetStreamFeeds(connection, names),
             dead_letters=dead_letters,
-            composer=Composer(self.catalog, self._renderer, surroundings.keyring),
+            composer=Composer(self.catalog, watched.renderer(self._renderer), surroundings.keyring),
             transports=self._ways_out,
             consents=surroundings.consents,
             clock=SystemClock(),
             reconnected=connection.reconnected,
+            telemetry=watched.telemetry,
         )
         self._ownership = Ownership(
             # A name that was never used before: whoever was killed must not be taken for its successor.
@@ -76,7 +80,7 @@ class Runtime:
 
     def _shard(self, index: int) -> Shard:
         store = JetStreamStateStore(self._connection, self._names, index)
-        return Shard(index, store, self._outside)
+        return Shard(index, self.watched.state(store), self._outside)
 
     @property
     def ready(self) -> bool:
@@ -98,11 +102,12 @@ class Runtime:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.catalog.follow(self._plans))
-                group.create_task(self.ingest.run())
+                group.create_task(self._storing.run())
                 group.create_task(self._ownership.run())
         finally:
             await self._renderer.close()
             await self._ways_out.close()
+            await self.watched.close()
 
     async def stop(self, within: float) -> None:
         """Hand the shards over: take nothing new, and give what is under way `within` seconds to finish.

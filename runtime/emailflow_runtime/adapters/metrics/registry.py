@@ -1,0 +1,113 @@
+"""Metrics: the watcher that counts facts, and the page that Prometheus reads."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import NamedTuple
+
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+
+from emailflow_runtime.adapters.metrics.series import Series
+from emailflow_runtime.app.sender import START_WITHIN
+from emailflow_runtime.core import facts as f
+from emailflow_runtime.core.journey import Journey
+
+SECOND = 1_000_000_000
+
+
+class FlowLag(NamedTuple):
+    """How many events a flow (`FlowPlan.id`) has yet to decide on, on one shard."""
+
+    flow: str
+    shard: int
+    events: int
+
+
+class Metrics:
+    """A Telemetry. `lags` is asked at each scrape, `connected` too."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self.series = Series(self.registry)
+        self.lags: Callable[[], Awaitable[Iterable[FlowLag]]] | None = None
+        self.connected: Callable[[], bool] | None = None
+        self._backlogs: dict[int, Callable[[], int]] = {}
+
+    async def page(self) -> bytes:
+        """All series in Prometheus' text format, gauges asked for now."""
+        series = self.series
+        if self.connected is not None:
+            series.nats_connected().set(self.connected())
+        for shard, backlog in self._backlogs.items():
+            series.relay_backlog(str(shard)).set(backlog())
+        if self.lags is not None:
+            found = {(_name(lag.flow), str(lag.shard)): lag.events for lag in await self.lags()}
+            series.flow_lag.keep_only(found)
+            for labels, events in found.items():
+                series.flow_lag(*labels).set(events)
+        return generate_latest(self.registry)
+
+    def owned(self, shard: int, *, held: bool) -> None:
+        """See Telemetry."""
+        self.series.shard_owned(str(shard)).set(held)
+
+    def relaying(self, shard: int, backlog: Callable[[], int]) -> None:
+        """See Telemetry."""
+        self._backlogs[shard] = backlog
+
+    def behind_retention(self, flow: str, events: int) -> None:
+        """So many events have been purged before this flow had looked at them."""
+        self.series.behind_retention(_name(flow)).set(events)
+
+    def folded(self, before: Journey | None, after: Journey, fact: f.Fact) -> None:
+        """See Telemetry."""
+        flow = _name(after.flow)
+        match fact:
+            case f.Entered():
+                self.series.journeys(flow, "entered").inc()
+            case f.Completed():
+                self.series.journeys(flow, "completed").inc()
+            case f.Exited():
+                self.series.journeys(flow, "exited").inc()
+            case f.MailAccepted() | f.MailDeferred() | f.MailSkipped() | f.MailFailed() | f.MailUnknown():
+                self._mail(before, fact, flow)
+            case _:
+                pass
+        if before is not None and isinstance(fact, f.Advanced | f.MailRequested | f.Completed):
+            self._woken(before, fact.at)
+
+    def _woken(self, before: Journey, at: int) -> None:
+        if before.timer and 0 < before.wake_at <= at:
+            self.series.timer_lateness().observe((at - before.wake_at) / SECOND)
+
+    def _mail(
+        self,
+        before: Journey | None,
+        fact: f.MailAccepted | f.MailDeferred | f.MailSkipped | f.MailFailed | f.MailUnknown,
+        flow: str,
+    ) -> None:
+        mail = before.mail if before is not None else None
+        outcome = type(fact).__name__.removeprefix("Mail").lower()
+        reason = "" if isinstance(fact, f.MailAccepted) else fact.reason
+        attempted = mail is not None and mail.status == "Attempted"
+        provider = mail.provider if mail is not None and attempted else ""
+        self.series.mails(outcome, provider, reason).inc()
+        self.series.flow_mails(flow, outcome).inc()
+        if mail is None or not attempted:
+            return
+        intended = mail.start_by - START_WITHIN * SECOND
+        self.series.hand_over(provider).observe(max(0, fact.at - intended) / SECOND)
+        if isinstance(fact, f.MailAccepted):
+            self.series.mail_latency(provider).observe(max(0, fact.at - mail.due) / SECOND)
+
+
+def _name(flow: str) -> str:
+    """`namespace/name` of a flow's id."""
+    return flow.replace("_", "/", 1)
