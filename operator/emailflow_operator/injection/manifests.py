@@ -95,7 +95,7 @@ def _replaced(value: Mapping[str, Any], path: tuple[str, ...], pod: dict[str, An
 class _Dumper(yaml.SafeDumper):
     """Writes YAML that `kubectl` reads back as the same JSON."""
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, _data: Any) -> bool:
         """Aliases would be right, and surprise everybody."""
         return True
 

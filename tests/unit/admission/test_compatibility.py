@@ -2,7 +2,7 @@
 
 import jsonschema_rs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emailflow_api.compile.compatibility import breaks
@@ -153,6 +153,7 @@ DATA = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(SCHEMAS, SCHEMAS, st.lists(DATA, max_size=12))
 def test_what_passes_keeps_data_valid(old, new, data):
     if not breaks(old, new, "Backward"):
@@ -163,6 +164,7 @@ def test_what_passes_keeps_data_valid(old, new, data):
         ] == []
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=5),

@@ -1,7 +1,7 @@
 """What `kubectl apply` hears: refusals for what the object itself shows, warnings for what others mend."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emailflow_operator.admission.review import InvalidReview, read_request, validate
@@ -138,12 +138,14 @@ KINDS = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(KINDS, JSON, JSON, JSON)
 def test_garbage_gets_an_answer_like_anything_else(judged, kind, spec, metadata, old):
     new = {"apiVersion": "emailflow.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
     assert judged(new, old)["uid"] == "u1"
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["trigger", "steps", "exitOn", "runtimeRef", "continueIf", "migrate"]), JSON, JSON)
 def test_a_flow_with_garbage_in_it_gets_an_answer(judged, flow, member, garbage, metadata):
     damaged = flow(**{member: garbage})
