@@ -11,6 +11,7 @@ import typer
 
 from emailflow_api.errors import Finding
 from emailflow_cli.findings import print_findings
+from emailflow_runtime.adapters.log_format import LogFormat, set_up
 
 Port = Annotated[int, typer.Option(min=0, max=65535)]
 
@@ -37,6 +38,7 @@ def dev(
         typer.Option(exists=True, dir_okay=False, help="Bearer tokens that the door asks for; else none."),
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
+    log_format: Annotated[LogFormat, typer.Option(help="How log lines look.")] = LogFormat.TEXT,
 ) -> None:
     """Run everything on this machine: events in over HTTP, mails caught in an inbox.
 
@@ -47,9 +49,7 @@ def dev(
     from emailflow_runtime.errors import EmailFlowError
     from emailflow_runtime.wiring.laptop import LaptopOptions
 
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
-    )
+    set_up(logging.INFO if verbose else logging.WARNING, log_format)
     base = path if path.is_dir() else path.parent
     options = LaptopOptions(
         path=path,
