@@ -3,13 +3,14 @@
 It decides nothing about whether the mail goes out. What can't be made is a MailProblem with a reason.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from emailflow_api.errors import ExpressionFailed
 from emailflow_api.expressions import Bindings
-from emailflow_api.plans import Address, PolicyPlan, ProviderPlan, Send, TemplatePlan
+from emailflow_api.plans import Address, PolicyPlan, ProviderPlan, Send
 from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.ports import OutgoingMail, Renderer, RenderRequest
 from emailflow_runtime.core.contact import event_view, is_address
@@ -110,7 +111,7 @@ class Composer:
                 message_id=mime.message_id(draft.mail.id, envelope_sender.rpartition("@")[2]),
                 text=rendered.text,
                 html=rendered.html,
-                headers=self._headers(draft, template, links["unsubscribe"]),
+                headers=self._headers(draft, rendered.headers, links["unsubscribe"]),
                 attachments=tuple(self._attached(draft)),
             )
         )
@@ -173,13 +174,13 @@ class Composer:
             "links": links,
         }
 
-    def _headers(self, draft: Draft, template: TemplatePlan, unsubscribe: str) -> tuple[tuple[str, str], ...]:
+    def _headers(self, draft: Draft, own: Mapping[str, str], unsubscribe: str) -> tuple[tuple[str, str], ...]:
         transactional = draft.policy is not None and draft.policy.transactional
         flow = draft.setting.flow
         return mime.delivery_headers(
             unsubscribe_url="" if transactional else unsubscribe,
             feedback_id=f"{draft.step.name}:{flow.name}:{flow.namespace}:emailflow",
-            own=template.headers,
+            own=own,
         )
 
     def _attached(self, draft: Draft) -> list[mime.AttachedFile]:

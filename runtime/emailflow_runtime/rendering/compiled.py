@@ -58,6 +58,10 @@ class CompiledTemplate:
             Source(chosen.body, field="body", environment=HTML)  # where the line is the author's own
             Source(template.layout, field="layout", environment=HTML)
             raise
+        self._headers = {
+            name: Source(value, field=f"headers.{name}", environment=TEXT)
+            for name, value in template.headers.items()
+        }
         self._text = None
         if chosen.text:
             text = _STATEMENT_LINES.sub(r"\1", chosen.text)
@@ -73,7 +77,11 @@ class CompiledTemplate:
         """
         names = {**context, "locale": locale}
         try:
-            subject = _header(self._subject.render(names))
+            subject = _header("subject", self._subject.render(names))
+            headers = {
+                name: _header(f"headers.{name}", source.render(names))
+                for name, source in self._headers.items()
+            }
             body, derived = self._body(names)
             text = tidy(derived) if self._text is None else self._text.render(names).strip("\n")
             _check("body", body, MAX_HTML)
@@ -81,7 +89,11 @@ class CompiledTemplate:
         except RenderError as error:
             raise self._named(error) from error
         return Rendered(
-            subject=subject, html=body, text=text if text.strip() else subject, locale=self._chosen.locale
+            subject=subject,
+            html=body,
+            text=text if text.strip() else subject,
+            locale=self._chosen.locale,
+            headers=headers,
         )
 
     def _named(self, error: RenderError) -> RenderError:
@@ -163,11 +175,11 @@ def _jinja_first(markup: _Markup, preheader: str) -> _Body:
     return body
 
 
-def _header(value: str) -> str:
+def _header(field: str, value: str) -> str:
     value = value.strip().replace("\t", " ")
     if _CONTROL.search(value):
-        raise InvalidHeader("subject: expected one line, a value has a line break or a control character")
-    _check("subject", value, MAX_SUBJECT)
+        raise InvalidHeader(f"{field}: expected one line, a value has a line break or a control character")
+    _check(field, value, MAX_SUBJECT)
     return value
 
 

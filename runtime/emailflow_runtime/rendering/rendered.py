@@ -23,3 +23,5 @@ class Rendered(msgspec.Struct, frozen=True):
     text: str
     locale: str
     """The locale of the body that was chosen; empty: the template's own."""
+    headers: dict[str, str] = {}
+    """The template's own header fields, each one line."""

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from emailflow_api.plans import TemplatePlan
 from emailflow_runtime.errors import RenderError
@@ -32,6 +33,17 @@ def test_control_characters_from_data_are_refused_and_not_repeated(value):
         render_once(PLAN, "", {"name": value})
     assert raised.value.reason == "InvalidHeader"
     assert "Bcc" not in str(raised.value)
+
+
+def test_header_fields_are_rendered(render):
+    rendered = render("x", headers={"X-Plan": "{{ contact.traits.plan }} & more"})
+    assert rendered.headers == {"X-Plan": "pro & more"}
+
+
+def test_a_line_break_in_a_header_field_is_refused_by_the_fields_name():
+    plan = replace(PLAN, subject="Hi", headers={"X-Name": "{{ name }}"})
+    with pytest.raises(InvalidHeader, match=r"headers\.X-Name: expected one line"):
+        render_once(plan, "", {"name": "Ana\r\nBcc: all@example.com"})
 
 
 @given(st.text())
