@@ -41,6 +41,10 @@ class Observability:
             return [FlowLag(*lag) for lag in await flow_lags(self._connection, self._names)]
         return []
 
+    def refused(self, reason: str) -> None:
+        """A door has refused something before it was an event."""
+        self.metrics.series.events_refused(reason).inc()
+
     def ingest(self, inner: Ingest) -> Ingest:
         """Ingest, counted and traced."""
         measured = MeasuredIngest(inner, self.metrics.series)

@@ -5,7 +5,7 @@ It decides nothing about an event but whether it is one; the Ingest port does th
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -53,12 +53,17 @@ class HttpDoor:
         limits: Limits = _DEFAULT_LIMITS,
         tokens: TokenVerifier | None = None,
         fallback: AsgiApp | None = None,
+        note_refusal: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Without `tokens` everyone who reaches the door may send."""
+        """Without `tokens` everyone who reaches the door may send.
+
+        `note_refusal` hears the reason of everything that is refused before it reaches `ingest`.
+        """
         self._ingest = ingest
         self._limits = limits
         self._tokens = tokens
         self._fallback = fallback
+        self._note_refusal = note_refusal
         self._load = Load(max_requests=limits.max_requests, max_bytes=limits.max_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,6 +80,7 @@ class HttpDoor:
         except ClientGone:
             return None
         except EmailFlowError as error:
+            self._note_refusal(error.reason)
             return answer(error)
         except Exception:
             logger.exception("A request failed")
@@ -114,6 +120,7 @@ class HttpDoor:
 
     async def _hand_in(self, item: CloudEvent | RejectedItem) -> Outcome:
         if isinstance(item, RejectedItem):
+            self._note_refusal(item.error.reason)
             return item.error
         try:
             await self._ingest.accept(item)
