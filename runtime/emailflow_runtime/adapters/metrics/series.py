@@ -58,12 +58,12 @@ class Series:
         )
         self.mails = counter(
             "mails",
-            "What became of mails: accepted, deferred, skipped, failed, unknown. No provider: none was called.",
+            "What became of mails: accepted, deferred, skipped, failed, unknown. No provider: not called.",
             "outcome",
             "provider",
             "reason",
         )
-        self.flow_mails = counter("flow_mails", "The same by flow.", "flow", "outcome")
+        self.flow_mails = counter("flow_mails", "What became of mails, by flow.", "flow", "outcome")
         self.mail_latency = histogram(
             "mail_latency_seconds",
             "From the event or timer that asked for a mail to the provider's acceptance.",
