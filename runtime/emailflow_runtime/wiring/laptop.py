@@ -147,7 +147,13 @@ class Laptop:
         )
         limits = Limits(max_body_bytes=runtime.catalog.plans.runtime.max_body_bytes)
         tokens = FileTokens(self._options.tokens_file) if self._options.tokens_file else None
-        return HttpDoor(runtime.ingest, limits=limits, tokens=tokens, fallback=pages, note_refusal=runtime.watched.refused)
+        return HttpDoor(
+            runtime.ingest,
+            limits=limits,
+            tokens=tokens,
+            fallback=pages,
+            note_refusal=runtime.watched.refused,
+        )
 
     def _keyring(self) -> Keyring:
         """Signs links; made once for a state folder."""
