@@ -128,8 +128,9 @@ class KubernetesApi:
         return answer
 
     async def text(self, path: str) -> str:
-        """An answer as it is."""
-        return json.dumps(await self._call("GET", path))
+        """An answer as JSON text. The issuer's keys come as a media type of their own only."""
+        headers = {"Accept": "application/jwk-set+json, application/json"}
+        return json.dumps(await self._call("GET", path, headers=headers))
 
     async def _call(
         self,
