@@ -1,4 +1,4 @@
-"""The chart as Helm renders it, parsed. Helm is a program: HELM names it, else the PATH, else the cluster's own."""
+"""The chart as Helm renders it, parsed. HELM names the program, else the PATH has it, else the test cluster."""
 
 import os
 import shutil

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import yaml
 from prometheus_client import CollectorRegistry
+from tests.unit.chart.conftest import CHART, Rendered
 
 from emailflow_operator.control.measures import Measures
 from emailflow_runtime.adapters.metrics.series import Series
-from tests.unit.chart.conftest import CHART, Rendered
 
 LABELS = {"emailflow_dev_runtime"}
 

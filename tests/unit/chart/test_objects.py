@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import yaml
-
 from tests.unit.chart.conftest import NAMESPACE, ROOT, Helm, Object, Rendered
 
 CLUSTER_WIDE = {

@@ -28,8 +28,7 @@ def test_secrets_are_read_one_by_one_and_only_its_own_are_written(defaults: Rend
 
 
 def test_the_operator_never_writes_what_people_declare(defaults: Rendered) -> None:
-    about = [rule for rule in defaults.one("ClusterRole", OPERATOR)["rules"]]
-    for rule in about:
+    for rule in defaults.one("ClusterRole", OPERATOR)["rules"]:
         if "emailflow.dev" in rule.get("apiGroups", ()):
             written = set(rule["verbs"]) - {"get", "list", "watch"}
             assert not written or all(each.endswith("/status") for each in rule["resources"])

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import yaml
-
 from tests.unit.chart.conftest import CHART, Helm, Rendered
 
 
