@@ -38,6 +38,8 @@ class Surroundings(msgspec.Struct, frozen=True):
     keyring: Keyring
     consents: Consents
     catcher_port: int = 0
+    replica: str = ""
+    """Names this process among the replicas, and no other, ever; empty: a random name."""
 
 
 class Runtime:
@@ -70,8 +72,7 @@ class Runtime:
             telemetry=watched.telemetry,
         )
         self._ownership = Ownership(
-            # A name that was never used before: whoever was killed must not be taken for its successor.
-            LeaseBucket(connection, plans.runtime, secrets.token_hex(8)),
+            LeaseBucket(connection, plans.runtime, surroundings.replica or secrets.token_hex(8)),
             shards=plans.runtime.shards,
             make=self._shard,
             share=lambda _: None,
