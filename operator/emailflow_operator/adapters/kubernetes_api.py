@@ -19,6 +19,8 @@ FIELD_MANAGER = "emailflow-operator"
 TIMEOUT = 20.0
 """Seconds for one call, lists included."""
 PAGE = 500
+ACCEPT = "application/json, application/jwk-set+json"
+"""The issuer's keys come as a media type of their own only."""
 NAMES_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _PLURALS = {
     "EmailFlow": "emailflows",
@@ -128,9 +130,8 @@ class KubernetesApi:
         return answer
 
     async def text(self, path: str) -> str:
-        """An answer as JSON text. The issuer's keys come as a media type of their own only."""
-        headers = {"Accept": "application/jwk-set+json, application/json"}
-        return json.dumps(await self._call("GET", path, headers=headers))
+        """An answer as it is."""
+        return json.dumps(await self._call("GET", path))
 
     async def _call(
         self,
@@ -144,7 +145,7 @@ class KubernetesApi:
     ) -> Any:
         if self._session is None:
             raise KubernetesUnreachable("the client is closed")
-        sent = {"Accept": "application/json", **(headers or {})}
+        sent = {"Accept": ACCEPT, **(headers or {})}
         if token := self._access.token:
             sent["Authorization"] = f"Bearer {token}"
         data = None
