@@ -5,6 +5,7 @@ import logging
 import signal
 import socket
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -43,6 +44,7 @@ def operator(
             help="`self`: made and rotated by the operator; else a folder with tls.crt and tls.key."
         ),
     ] = "self",
+    ports_file: Annotated[Path | None, typer.Option(help='Write {"admin":…} here once it listens.')] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
 ) -> None:
     """Make JetStream and Kubernetes equal to the resources of this API.
@@ -67,6 +69,7 @@ def operator(
         webhook_port=webhook_port,
         webhook_service=webhook_service,
         certificates=certificates,
+        ports_file=ports_file,
     )
     stop = asyncio.Event()
 

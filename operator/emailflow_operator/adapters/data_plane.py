@@ -14,8 +14,12 @@ from nats.aio.msg import Msg
 from emailflow_api.jetstream.naming import Names
 from emailflow_api.jetstream.topology import Config
 from emailflow_operator.adapters.nats_connection import NatsConnection, checked
+from emailflow_operator.errors import JetStreamRefused
 from emailflow_operator.reconcile.differences import consumer_changes, stream_changes
 
+NO_ROOM = frozenset({10023, 10028, 10047})
+"""JetStream's codes for: what streams have reserved leaves too little."""
+SMALLEST = 128 << 20
 TOGETHER = 32
 """Requests under way at once."""
 
@@ -60,10 +64,22 @@ class DataPlane:
             there = self._streams.get(name)
             change = stream_changes(there, config)
             if change is not None:
-                verb = "CREATE" if there is None else "UPDATE"
-                answer = await self._connection.api(f"STREAM.{verb}.{name}", change)
+                answer = await self._create(change) if there is None else await self._update(change)
                 self._streams[name] = answer["config"]
                 self._note_created(name, answer.get("created", ""))
+
+    async def _create(self, config: Config) -> dict[str, Any]:
+        """Create a stream; where the disk has no room for its bound, with the largest half that fits."""
+        while True:
+            try:
+                return await self._connection.api(f"STREAM.CREATE.{config['name']}", config)
+            except JetStreamRefused as refused:
+                if refused.code not in NO_ROOM or config.get("max_bytes", 0) < SMALLEST:
+                    raise
+                config = {**config, "max_bytes": config["max_bytes"] // 2}
+
+    async def _update(self, config: Config) -> dict[str, Any]:
+        return await self._connection.api(f"STREAM.UPDATE.{config['name']}", config)
 
     def _note_created(self, stream: str, created: str) -> None:
         """A bucket that was made anew holds nothing of what was read before."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 
@@ -25,6 +26,7 @@ class Options(msgspec.Struct, frozen=True):
     nats_url: str = ""
     """Of the NATS that was installed with the operator; empty: there is none."""
     admin_port: int = 8081
+    ports_file: Path | None = None
     webhook_port: int = 9443
     webhook_service: str = ""
     """The Service that leads to the webhooks; empty: no admission."""

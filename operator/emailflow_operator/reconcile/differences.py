@@ -12,10 +12,11 @@ _START = ("deliver_policy", "opt_start_time", "opt_start_seq")
 
 
 def stream_changes(there: Config | None, wanted: Config) -> Config | None:
-    """The configuration to create or update with."""
-    if there is not None and _says(there, wanted):
-        return None
-    return wanted if there is None else {**there, **wanted}
+    """The configuration to create or update with. A bound that is there stays: it fits the disk."""
+    if there is None:
+        return wanted
+    wanted = {field: value for field, value in wanted.items() if field != "max_bytes"}
+    return None if _says(there, wanted) else {**there, **wanted}
 
 
 def consumer_changes(there: Config | None, wanted: Config) -> Config | None:

@@ -5,7 +5,9 @@ When the Lease or the watching ends, the process ends: nothing of a former leade
 
 import asyncio
 import contextlib
+import json
 import logging
+import os
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -39,7 +41,6 @@ class OperatorProcess:
         self._access = access
         self._ready = False
         self._survey: Survey | None = None
-        self.admin_port = 0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Lead when it can. Raises LeaseLost, OSError when the port is taken."""
@@ -48,8 +49,9 @@ class OperatorProcess:
             stack.push_async_callback(servers.close)
             world = World(self._options, api, servers, None)
             admin = AdminServer(self._problem, lambda: self._ready, world.measures.text)
-            self.admin_port = await admin.start(self._options.admin_port)
+            port = await admin.start(self._options.admin_port)
             stack.push_async_callback(admin.close)
+            self._tell_port(port)
             lease = Lease(api, self._options.namespace, self._options.identity)
             self._ready = True
             self._take_signals()
@@ -57,6 +59,13 @@ class OperatorProcess:
                 stack.push_async_callback(lease.release)
                 world.measures.leader = 1
                 await self._lead(world, lease, stop)
+
+    def _tell_port(self, port: int) -> None:
+        if (file := self._options.ports_file) is not None:
+            # Written aside and moved, so that nobody reads half of it.
+            aside = file.with_name(f".{file.name}.{os.getpid()}")
+            aside.write_text(json.dumps({"admin": port}) + "\n")
+            aside.replace(file)
 
     async def _lead(self, world: World, lease: Lease, stop: asyncio.Event) -> None:
         workers = Workers(world)
