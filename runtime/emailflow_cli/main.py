@@ -4,8 +4,11 @@ import typer
 
 from emailflow_cli.dead_letters import dead_letters
 from emailflow_cli.dev import dev
+from emailflow_cli.inject import inject
 from emailflow_cli.lint import lint
+from emailflow_cli.operator import operator
 from emailflow_cli.render import render
+from emailflow_cli.runtime import runtime
 from emailflow_cli.send_event import send_event
 
 app = typer.Typer(
@@ -16,8 +19,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(dev)
+app.command()(inject)
 app.command()(lint)
+app.command()(operator)
 app.command()(render)
+app.command()(runtime)
 app.command("send-event")(send_event)
 app.add_typer(dead_letters, name="dead-letters")
 

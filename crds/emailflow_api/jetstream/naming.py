@@ -4,6 +4,7 @@ All derive from the runtime's namespace and name. Both are DNS labels, so joinin
 unambiguous. Nothing else in the project may build such a name.
 """
 
+from enum import StrEnum
 from typing import NamedTuple
 
 _ALLOWED = frozenset(map(chr, range(0x21, 0x7F))) - frozenset(".*>%")
@@ -11,6 +12,8 @@ CONTACTS_CONSUMER = "_contacts"
 """The system consumer that alone writes contacts, one per shard."""
 TIMERS_CONSUMER = "_timers"
 """The system consumer of fired timers, on a shard's STATE."""
+DOOR_CONSUMER = "_door"
+"""The system consumer of IN, shared by the doors of all runtime pods."""
 
 
 def type_tokens(event_type: str) -> str:
@@ -25,6 +28,15 @@ def _token(text: str) -> str:
     if not text:
         return "%00"
     return "".join(c if c in _ALLOWED else "".join(f"%{b:02X}" for b in c.encode()) for c in text)
+
+
+class Role(StrEnum):
+    """Who connects to NATS. What each may do there is in `permissions`."""
+
+    PRODUCER = "producer"
+    SIDECAR = "sidecar"
+    RUNTIME = "runtime"
+    OPERATOR = "operator"
 
 
 class Names(NamedTuple):
@@ -71,6 +83,15 @@ class Names(NamedTuple):
         return f"{self.prefix}_{name}"
 
     # subjects
+
+    def inbox(self, role: Role) -> str:
+        """The first token of the inboxes of this role's users, which no one else may listen to."""
+        return f"_INBOX_{self.prefix}_{role}"
+
+    @property
+    def inbound_subjects(self) -> str:
+        """Everything that producers publish."""
+        return f"{self.subject_prefix}.in.>"
 
     def inbound_subject(self, event_type: str) -> str:
         """Where producers publish an event of this type."""

@@ -44,6 +44,7 @@ from emailflow_runtime.web.metrics import metrics_routes
 from emailflow_runtime.wiring.folder import SUFFIXES, compile_folder
 from emailflow_runtime.wiring.nats_watch import watch_nats_server
 from emailflow_runtime.wiring.runtime import Runtime, Surroundings
+from emailflow_runtime.wiring.switch import Switch
 
 LARGEST_LOG = 8 << 30
 STOP_WITHIN = 2.0
@@ -96,7 +97,7 @@ class Laptop:
             smtp_port = await catcher.start(port=options.smtp_port)
             stack.push_async_callback(catcher.close)
             # The server is first, since links in mails name its port.
-            switch = _Switch()
+            switch = Switch()
             server = HttpServer(switch)
             http_port = await server.start("127.0.0.1", options.http_port)
             stack.push_async_callback(server.close)
@@ -128,6 +129,8 @@ class Laptop:
         await self._apply(connection, plans)
         names = Names(plans.runtime.namespace, plans.runtime.name)
         consents = ConsentBucket(connection, names.bucket("CONSENT"))
+        # Whoever unsubscribed must be known before anything is sent.
+        await consents.start()
         surroundings = Surroundings(self._secrets, self._keyring(), consents, smtp_port)
         runtime = Runtime(connection, plans, surroundings)
         self._runtime_tasks = [
@@ -207,18 +210,3 @@ class Laptop:
 
 def _is_manifest(_: Change, path: str) -> bool:
     return Path(path).suffix in SUFFIXES
-
-
-class _Switch:
-    """Answers 503 until the application is there."""
-
-    def __init__(self) -> None:
-        self.app: Any = None
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if self.app is not None:
-            await self.app(scope, receive, send)
-            return
-        headers = [(b"retry-after", b"1"), (b"content-length", b"0")]
-        await send({"type": "http.response.start", "status": 503, "headers": headers})
-        await send({"type": "http.response.body", "body": b""})

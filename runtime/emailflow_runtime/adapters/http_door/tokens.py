@@ -40,12 +40,13 @@ class FileTokens:
     nobody is let in, and nobody is told that their token is wrong.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Raises InvalidTokenFile."""
+    def __init__(self, path: Path, *, late: bool = False) -> None:
+        """Raises InvalidTokenFile, unless the file may come late."""
         self._path = path
         self._state: tuple[int, ...] = ()
         self._hashes: list[bytes] = []
-        self._refresh()
+        if not late:
+            self._refresh()
 
     async def verify(self, token: str) -> None:
         """Raises Unauthorized for a token that isn't in the file, Unavailable when that can't be read."""

@@ -1,0 +1,91 @@
+"""What each NATS user of a runtime may do: publish and subscribe lists by role, and no more than its part.
+
+Whoever makes the users (the operator, or the administrator of a NATS of one's own) puts these lists into
+them. Two rules come from the server: an answer goes wherever its request says, so inboxes are private to a
+role; and whoever may publish to a stream with schedules may cancel anybody's, so STATE is the runtime's
+alone. Pure.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from emailflow_api.jetstream.naming import Names, Role
+
+_API = "$JS.API"
+READ_BUCKETS = ("PLANS",)
+"""What the operator writes and the runtime reads."""
+OWN_BUCKETS = ("REPORTS", "LEASES", "CONSENT", "ALIASES")
+"""What the runtime writes."""
+
+
+class Permissions(NamedTuple):
+    """Allow lists, in the syntax of NATS; everything else is refused."""
+
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+
+
+def permissions(names: Names, role: Role, *, shards: int = 1) -> Permissions:
+    """What a user of this role may do in the runtime of these names, which has so many shards."""
+    match role:
+        case Role.PRODUCER | Role.SIDECAR:
+            return Permissions((names.inbound_subjects,), (f"{names.inbox(role)}.>",))
+        case Role.RUNTIME:
+            return _runtime(names, shards)
+        case Role.OPERATOR:
+            return _operator(names, shards)
+
+
+def _streams(names: Names, shards: int) -> list[str]:
+    return [names.inbound, names.events, names.dead_letters, *(names.state(each) for each in range(shards))]
+
+
+def _buckets(names: Names, buckets: Iterable[str]) -> list[str]:
+    return [f"KV_{names.bucket(each)}" for each in buckets]
+
+
+def _runtime(names: Names, shards: int) -> Permissions:
+    """It owns the content of every stream but PLANS; streams themselves are not its to make or delete.
+
+    But for LEASES: that lives in nats-server's memory, and owners can't wait for the operator.
+    """
+    streams = _streams(names, shards)
+    subjects = names.subject_prefix
+    publish = [
+        *(f"{subjects}.{each}.>" for each in ("in", "events", "state", "deadletter")),
+        *(f"$KV.{names.bucket(each)}.>" for each in OWN_BUCKETS),
+        # Refusals, where a producer asked for them.
+        f"{names.inbox(Role.PRODUCER)}.>",
+        f"{names.inbox(Role.SIDECAR)}.>",
+    ]
+    for stream in streams:
+        publish += [
+            f"{_API}.STREAM.INFO.{stream}",
+            f"{_API}.STREAM.PURGE.{stream}",
+            f"{_API}.STREAM.MSG.DELETE.{stream}",
+            f"{_API}.DIRECT.GET.{stream}",
+            f"{_API}.CONSUMER.*.{stream}",
+            f"{_API}.CONSUMER.*.{stream}.>",
+            f"{_API}.CONSUMER.MSG.NEXT.{stream}.*",
+            f"$JS.ACK.{stream}.>",
+        ]
+    for bucket in _buckets(names, (*READ_BUCKETS, *OWN_BUCKETS)):
+        publish += [f"{_API}.STREAM.INFO.{bucket}", f"{_API}.DIRECT.GET.{bucket}"]
+    publish.append(f"{_API}.STREAM.CREATE.KV_{names.bucket('LEASES')}")
+    watched = (*READ_BUCKETS, *OWN_BUCKETS)
+    subscribe = [f"{names.inbox(Role.RUNTIME)}.>", *(f"$KV.{names.bucket(each)}.>" for each in watched)]
+    return Permissions(tuple(publish), tuple(subscribe))
+
+
+def _operator(names: Names, shards: int) -> Permissions:
+    """It makes streams and consumers, writes PLANS and reads REPORTS; events are none of its business."""
+    streams = [*_streams(names, shards), *_buckets(names, (*READ_BUCKETS, *OWN_BUCKETS))]
+    publish = [f"{_API}.INFO", f"$KV.{names.bucket('PLANS')}.>"]
+    for stream in streams:
+        publish += [f"{_API}.STREAM.{verb}.{stream}" for verb in ("CREATE", "UPDATE", "INFO", "DELETE")]
+    for stream in _streams(names, shards):
+        publish += [f"{_API}.CONSUMER.*.{stream}", f"{_API}.CONSUMER.*.{stream}.>"]
+    read = ("PLANS", "REPORTS")
+    publish += [f"{_API}.DIRECT.GET.{bucket}" for bucket in _buckets(names, read)]
+    subscribe = [f"{names.inbox(Role.OPERATOR)}.>", *(f"$KV.{names.bucket(each)}.>" for each in read)]
+    return Permissions(tuple(publish), tuple(subscribe))

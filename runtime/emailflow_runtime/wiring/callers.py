@@ -1,0 +1,44 @@
+"""Who may send events to a pod: bearers of the door's own tokens, and ServiceAccounts of the cluster."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from emailflow_api.pod_settings import AUDIENCE, PodSettings
+from emailflow_runtime.adapters.http_door import FileTokens, ServiceAccountTokens, TokenVerifier
+from emailflow_runtime.adapters.http_door.errors import Unauthorized
+from emailflow_runtime.adapters.system_clock import SystemClock
+from emailflow_runtime.errors import Unavailable
+
+
+class AnyOf:
+    """Lets in whom one of the verifiers lets in."""
+
+    def __init__(self, verifiers: Sequence[TokenVerifier]) -> None:
+        self._verifiers = verifiers
+
+    async def verify(self, token: str) -> None:
+        """See TokenVerifier. What can't be told now by one of them is not called wrong."""
+        refusals: list[Unavailable | Unauthorized] = []
+        for each in self._verifiers:
+            try:
+                await each.verify(token)
+                return
+            except (Unavailable, Unauthorized) as refusal:
+                refusals.append(refusal)
+        raise next((each for each in refusals if isinstance(each, Unavailable)), refusals[0])
+
+
+def callers(settings: PodSettings, namespaces: Callable[[], Sequence[str]]) -> TokenVerifier | None:
+    """Who is let in by these settings; None: everybody who reaches the door. `namespaces` are those whose
+    ServiceAccounts may send, now (`*`: all)."""
+    verifiers: list[TokenVerifier] = []
+    if settings.tokens:
+        verifiers.append(FileTokens(Path(settings.tokens), late=True))
+    if settings.issuer and settings.jwks:
+        keys = Path(settings.jwks)
+        verifiers.append(
+            ServiceAccountTokens(
+                keys, issuer=settings.issuer, audience=AUDIENCE, namespaces=namespaces, clock=SystemClock()
+            )
+        )
+    return AnyOf(verifiers) if verifiers else None

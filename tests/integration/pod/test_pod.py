@@ -1,0 +1,144 @@
+"""A runtime pod: it waits for what others make, is ready within seconds, ends cleanly, comes back."""
+
+import asyncio
+import sys
+
+import pytest
+
+from emailflow_runtime.adapters.jetstream.plan_bucket import PlanBucket
+
+from .conftest import NAMES, subjects, until
+
+
+@pytest.fixture
+async def ready(pod, operator, plans):
+    await operator.make_streams(plans)
+    await operator.apply(plans)
+    await pod.start()
+    assert await until(pod.is_ready), pod.log.read_text()
+    return pod
+
+
+async def test_an_event_becomes_a_mail(ready, mailbox):
+    assert (await ready.post("ana"))[0] == 202
+
+    async def arrived():
+        return await subjects(mailbox)
+
+    assert await until(arrived) == ["Hello ana"]
+    (mail,) = mailbox.messages().messages
+    assert b"<https://mail.example.com/l/" in mailbox.message(mail.id).source
+
+
+async def test_it_waits_unready_for_what_the_operator_makes(pod, operator, plans):
+    await pod.start()
+
+    async def waits_for(what):
+        return (await pod.probe("/readyz")) == (503, {"status": "waiting", "for": what})
+
+    assert await until(lambda: waits_for("PLANS"))
+    assert (await pod.post("ana"))[0] == 503
+    assert (await pod.probe("/healthz"))[0] == 200
+    await operator.make_streams(plans)
+    await operator.apply(plans)
+
+    assert await until(pod.is_ready), pod.log.read_text()
+    assert (await pod.post("ana"))[0] == 202
+
+
+async def test_it_waits_unready_for_nats(pod, server, operator, plans, mailbox):
+    await operator.make_streams(plans)
+    await operator.apply(plans)
+    await server.stop()
+    await pod.start()
+
+    async def waits_for_nats():
+        return (await pod.probe("/readyz")) == (503, {"status": "waiting", "for": "NATS"})
+
+    assert await until(waits_for_nats)
+    await server.start()
+
+    assert await until(pod.is_ready), pod.log.read_text()
+
+
+async def test_nats_away_makes_it_unready_and_nothing_is_lost(ready, server, mailbox):
+    await server.stop()
+
+    async def unready():
+        return not await ready.is_ready()
+
+    assert await until(unready)
+    assert (await ready.probe("/healthz"))[0] == 200
+    await server.start()
+    assert await until(ready.is_ready)
+
+    async def accepted():
+        return (await ready.post("ana"))[0] == 202
+
+    assert await until(accepted)
+
+    async def arrived():
+        return await subjects(mailbox)
+
+    assert await until(arrived) == ["Hello ana"]
+
+
+async def test_asked_to_end_it_finishes_and_exits_with_0(ready, mailbox):
+    statuses = await asyncio.gather(*(ready.post(f"u{number}") for number in range(30)))
+    assert {status for status, _ in statuses} == {202}
+
+    assert await ready.stop() == 0
+
+    await ready.start()
+    assert await until(ready.is_ready)
+
+    async def all_there():
+        return len(await subjects(mailbox)) >= 30
+
+    assert await until(all_there)
+    assert len(set(await subjects(mailbox))) == len(await subjects(mailbox)) == 30
+
+
+async def test_a_pod_that_never_got_ready_ends_at_once(pod):
+    await pod.start()
+
+    assert await pod.stop() == 0
+
+
+async def test_it_makes_no_stream_itself(pod, operator, server):
+    await pod.start()
+
+    async def waits():
+        return (await pod.probe("/readyz"))[1] == {"status": "waiting", "for": "PLANS"}
+
+    assert await until(waits)
+    assert (await operator.connection.api("STREAM.NAMES"))["streams"] is None
+
+
+async def test_settings_that_are_none_are_said_so(pod, tmp_path):
+    await pod.start()
+    await pod.stop()
+    (tmp_path / "runtime.json").write_text('{"namespace": "mail"}')
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "emailflow_cli", "runtime", "--settings", str(tmp_path / "runtime.json")),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await process.communicate()
+
+    assert process.returncode == 2
+    assert b"expected the settings of a runtime pod" in said
+    assert b"`name`" in said
+
+
+async def test_a_new_plan_is_in_force_without_a_restart(ready, operator, plans, mailbox):
+    text = plans.templates["mail/hello"]
+    changed = type(text)(**{f: getattr(text, f) for f in text.__struct_fields__} | {"subject": "Welcome"})
+    plans.templates["mail/hello"] = changed
+    await PlanBucket(operator.connection, NAMES.bucket("PLANS")).write(plans)
+    names = iter(range(1000))
+
+    async def welcomed():
+        await ready.post(f"u{next(names)}")
+        return "Welcome" in await subjects(mailbox)
+
+    assert await until(welcomed)
