@@ -2,7 +2,10 @@
 # mounted volumes are all that it writes to. Builds for any platform that BASE and the locked wheels exist for.
 ARG BASE=python:3.11-slim
 
-FROM ${BASE} AS build
+# What seldom changes is a layer of its own, so that an upgrade fetches little. Nothing imports the `kubernetes`
+# package. botocore describes every AWS service; mail needs a few. Bytecode is written now, since the root is
+# read-only then, and unchecked, so that the same sources give the same files.
+FROM ${BASE} AS dependencies
 ARG UV_VERSION=0.13.9
 ENV UV_PROJECT_ENVIRONMENT=/opt/emailflow \
     UV_PYTHON_DOWNLOADS=never \
@@ -10,24 +13,27 @@ ENV UV_PROJECT_ENVIRONMENT=/opt/emailflow \
     UV_NO_CACHE=1
 RUN python3 -m venv /opt/uv && /opt/uv/bin/python -m pip install --quiet --no-cache-dir "uv==${UV_VERSION}"
 WORKDIR /src
-# Dependencies change seldom: a layer of their own. Nothing here imports the `kubernetes` package.
 COPY pyproject.toml uv.lock ./
 RUN /opt/uv/bin/uv sync --quiet --frozen --no-dev --no-install-project --no-install-package kubernetes \
  && /opt/uv/bin/uv export --quiet --frozen --no-dev --no-emit-project --no-emit-package kubernetes \
-      --format cyclonedx1.5 --output-file /opt/emailflow/sbom.cdx.json
+      --format cyclonedx1.5 --output-file /opt/emailflow/sbom.cdx.json \
+ && cd /opt/emailflow/lib/python3*/site-packages \
+ && find botocore/data -mindepth 1 -maxdepth 1 -type d \
+      ! -name sesv2 ! -name sns ! -name sts ! -name sso ! -name sso-oidc -exec rm -r {} + \
+ && find . -type d \( -name tests -o -name test \) -prune -exec rm -r {} + \
+ && python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash .
+
+FROM dependencies AS project
 COPY README.md LICENSE ./
 COPY crds crds
 COPY operator operator
 COPY runtime runtime
-RUN /opt/uv/bin/uv sync --quiet --frozen --no-dev --no-editable --no-install-package kubernetes
-# botocore describes every AWS service; mail needs these. Bytecode is written now, since the root is read-only
-# then, and unchecked, so that the same sources give the same files.
-RUN cd /opt/emailflow/lib/python3*/site-packages \
- && find botocore/data -mindepth 1 -maxdepth 1 -type d \
-      ! -name sesv2 ! -name sns ! -name sts ! -name sso ! -name sso-oidc -exec rm -r {} + \
- && find . -type d \( -name tests -o -name test \) -prune -exec rm -r {} + \
- && cd /opt/emailflow \
- && python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash lib
+RUN /opt/uv/bin/uv sync --quiet --frozen --no-dev --no-editable --no-install-package kubernetes \
+ && cd /opt/emailflow/lib/python3*/site-packages \
+ && python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash emailflow_* \
+ && mkdir /project \
+ && cd / && tar -cf - opt/emailflow/bin/*emailflow* opt/emailflow/lib/python3*/site-packages/emailflow* \
+      | tar -xf - -C /project
 
 FROM ${BASE}
 ARG VERSION=0.1.0
@@ -40,12 +46,13 @@ LABEL org.opencontainers.image.title="EmailFlow" \
       dev.emailflow.sbom="/opt/emailflow/sbom.cdx.json"
 RUN echo 'emailflow:x:65532:' >>/etc/group \
  && echo 'emailflow:x:65532:65532:EmailFlow:/tmp:/usr/sbin/nologin' >>/etc/passwd
-COPY --from=build /opt/emailflow /opt/emailflow
 ENV PATH=/opt/emailflow/bin:$PATH \
     HOME=/tmp \
     PYTHONSAFEPATH=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
+COPY --from=dependencies /opt/emailflow /opt/emailflow
+COPY --from=project /project /
 USER 65532:65532
 WORKDIR /tmp
 ENTRYPOINT ["emailflow"]

@@ -1,4 +1,4 @@
-"""The chart as Helm renders it, parsed. HELM names the program, else the PATH has it, else the test cluster."""
+"""The chart as Helm renders it, parsed. HELM names the program, else the PATH has it, else the cluster."""
 
 import os
 import shutil
