@@ -14,6 +14,7 @@ from emailflow_runtime.adapters.jetstream.connection import Connection
 from emailflow_runtime.adapters.jetstream.dead_letter_stream import DeadLetterStream
 from emailflow_runtime.adapters.jetstream.event_log import JetStreamEventLog
 from emailflow_runtime.adapters.jetstream.feed import JetStreamFeeds
+from emailflow_runtime.adapters.jetstream.janitor import JetStreamLogKeeping
 from emailflow_runtime.adapters.jetstream.lease_bucket import LeaseBucket
 from emailflow_runtime.adapters.jetstream.plan_bucket import PlanBucket
 from emailflow_runtime.adapters.jetstream.state_store import JetStreamStateStore
@@ -22,6 +23,7 @@ from emailflow_runtime.adapters.system_clock import SystemClock
 from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.composing import Composer
 from emailflow_runtime.app.ingest import LogIngest
+from emailflow_runtime.app.janitor import Janitor
 from emailflow_runtime.app.mail_links import MailLinks
 from emailflow_runtime.app.ownership import Ownership
 from emailflow_runtime.app.shard import Outside, Shard
@@ -79,6 +81,14 @@ class Runtime:
             reconnected=connection.reconnected,
         )
 
+        self.janitor = Janitor(
+            JetStreamLogKeeping(connection, names),
+            self.catalog,
+            SystemClock(),
+            in_charge=lambda: 0 in self.owned,
+            note_loss=watched.metrics.behind_retention,
+        )
+
     def _shard(self, index: int) -> Shard:
         store = JetStreamStateStore(self._connection, self._names, index)
         return Shard(index, self.watched.state(store), self._outside)
@@ -105,6 +115,7 @@ class Runtime:
                 group.create_task(self.catalog.follow(self._plans))
                 group.create_task(self._storing.run())
                 group.create_task(self._ownership.run())
+                group.create_task(self.janitor.run())
         finally:
             await self._renderer.close()
             await self._ways_out.close()
