@@ -32,6 +32,7 @@ from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.errors import EmailFlowError
 
 WITHIN = 60
+MOST_ON_THEIR_WAY = 300
 KIND = "com.example.signed_up"
 NAMES = Names("mail", "default")
 MANIFESTS = """
@@ -298,6 +299,7 @@ class Load:
     def __init__(self, house: House) -> None:
         self._house = house
         self._stop = asyncio.Event()
+        self._accepted = asyncio.Event()
         self._number = 0
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -307,15 +309,23 @@ class Load:
 
     async def _post(self) -> None:
         while not self._stop.is_set():
+            if len(self._house.accepted) - len(self._house.sink.arrived) > MOST_ON_THEIR_WAY:
+                self._house.sink.changed.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(1):
+                        await self._house.sink.changed.wait()
+                continue
             self._number += 1
             await self._house.sign_up(f"u{self._number}")
+            self._accepted.set()
 
     async def more(self, count: int) -> None:
         """Return when so many more have been accepted."""
         wanted = len(self._house.accepted) + count
         async with asyncio.timeout(WITHIN):
             while len(self._house.accepted) < wanted:
-                await asyncio.sleep(0.01)
+                self._accepted.clear()
+                await self._accepted.wait()
 
     async def __aexit__(self, *_: object) -> None:
         self._stop.set()

@@ -78,7 +78,7 @@ async def test_replicas_beyond_the_shards_stand_by_and_take_over(house: House) -
     house.replicas["a"].signal(signal.SIGTERM)
     assert await house.replicas["a"].ended() == 0
     async with asyncio.timeout(30):
-        while not (await house.owners()).get(0, "") in {"b", "c"}:
+        while (await house.owners()).get(0, "") not in {"b", "c"}:
             await house.leases.changed.wait()
             house.leases.changed.clear()
     await house.sign_up("after")
