@@ -33,6 +33,9 @@ def operator(
     nats_url: Annotated[
         str, typer.Option(help="The NATS that was installed with the operator, if any.")
     ] = "",
+    events_bytes: Annotated[
+        int, typer.Option(min=128 << 20, help="Disk for the log of each runtime; less where NATS has less.")
+    ] = 2 << 30,
     admin_port: Annotated[int, typer.Option(min=0, max=65535, help="/healthz, /readyz, /metrics.")] = 8081,
     webhook_port: Annotated[int, typer.Option(min=0, max=65535, help="Admission over HTTPS.")] = 9443,
     webhook_service: Annotated[
@@ -65,6 +68,7 @@ def operator(
         image=Image(image, image_pull_policy, tuple(image_pull_secret or ())),
         watched=tuple(watch_namespace or ()),
         nats_url=nats_url,
+        events_bytes=events_bytes,
         admin_port=admin_port,
         webhook_port=webhook_port,
         webhook_service=webhook_service,

@@ -75,11 +75,14 @@ class DataPlane:
                 return await self._connection.api(f"STREAM.CREATE.{config['name']}", config)
             except JetStreamRefused as refused:
                 if refused.code not in NO_ROOM or config.get("max_bytes", 0) < SMALLEST:
-                    raise
+                    raise JetStreamRefused(refused.code, f"stream {config['name']}: {refused}") from None
                 config = {**config, "max_bytes": config["max_bytes"] // 2}
 
     async def _update(self, config: Config) -> dict[str, Any]:
-        return await self._connection.api(f"STREAM.UPDATE.{config['name']}", config)
+        try:
+            return await self._connection.api(f"STREAM.UPDATE.{config['name']}", config)
+        except JetStreamRefused as refused:
+            raise JetStreamRefused(refused.code, f"stream {config['name']}: {refused}") from None
 
     def _note_created(self, stream: str, created: str) -> None:
         """A bucket that was made anew holds nothing of what was read before."""
@@ -88,13 +91,6 @@ class DataPlane:
             for bucket in (self._plans, self.reports):
                 if bucket.stream == stream:
                     bucket.start_again()
-
-    async def shards(self) -> int | None:
-        """How many STATE streams there are; None where there is none. Others of the name don't count."""
-        count = 0
-        while await self._connection.find(f"STREAM.INFO.{self._names.state(count)}") is not None:
-            count += 1
-        return count or None
 
     async def ensure_consumers(self, stream: str, wanted: Iterable[Config]) -> None:
         """Create what is missing, update what differs; others stay."""

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from emailflow_api.jetstream.naming import Names
+from emailflow_api.jetstream.naming import Names, Role
 from emailflow_api.jetstream.topology import (
     Config,
     consumer_name,
@@ -71,15 +71,14 @@ class RuntimeData:
                 raise NatsNotConfigured(
                     "spec.nats.url: expected a URL, since no NATS was installed with the operator"
                 )
-            server = Server(self._world.options.nats_url)
-            if self._world.accounts is not None:
-                server = await self._world.accounts.operator_server(self._world.options.nats_url)
-                await self._world.accounts.ensure_users(owner)
-            return NatsAccess(server.url, server, minted=self._world.accounts is not None)
+            url, accounts = self._world.options.nats_url, self._world.accounts
+            await accounts.ensure_users(owner)
+            return NatsAccess(url, await accounts.operator_server(url, owner), minted=True)
         server = Server(
             nats["url"],
             await self._secret(nats, "credentialsSecretRef"),
             await self._secret(nats, "caSecretRef"),
+            self._names.inbox(Role.OPERATOR),
         )
         return NatsAccess(server.url, server, minted=False)
 
@@ -128,16 +127,17 @@ class RuntimeData:
         if self._ready_for == (runtime, replicas):
             await data.check()
             return
-        there = await data.shards()
-        if there is not None and there != runtime.shards:
+        self.plans = from_entries(await data.read_plans())
+        if self.plans is not None and (there := self.plans.runtime.shards) != runtime.shards:
             raise ShardsDiffer(
-                f"spec.shards is {runtime.shards}, but there are streams of {there}: {self._names.state(0)} …"
+                f"spec.shards is {runtime.shards}, but the runtime's streams are of {there} shards"
             )
-        await data.ensure_streams(streams(runtime, replicas=replicas))
+        await data.ensure_streams(
+            streams(runtime, replicas=replicas, events_bytes=self._world.options.events_bytes)
+        )
         for shard in range(runtime.shards):
             await data.ensure_consumers(self._names.events, [contacts_consumer(self._names, shard)])
             await data.ensure_consumers(self._names.state(shard), [timers_consumer(self._names, shard)])
-        self.plans = from_entries(await data.read_plans())
         if self.plans is not None:
             await data.ensure_consumers(self._names.events, self._consumers(self.plans))
         await data.reports.listen(self._changed)

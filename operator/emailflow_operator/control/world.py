@@ -25,6 +25,8 @@ class Options(msgspec.Struct, frozen=True):
     """Namespaces; none: the whole cluster."""
     nats_url: str = ""
     """Of the NATS that was installed with the operator; empty: there is none."""
+    events_bytes: int = 2 << 30
+    """Of disk for the log of each runtime."""
     admin_port: int = 8081
     ports_file: Path | None = None
     webhook_port: int = 9443
@@ -43,14 +45,12 @@ class Options(msgspec.Struct, frozen=True):
 class World:
     """One for the process."""
 
-    def __init__(
-        self, options: Options, api: KubernetesApi, servers: Servers, accounts: Accounts | None
-    ) -> None:
+    def __init__(self, options: Options, api: KubernetesApi, servers: Servers, accounts: Accounts) -> None:
         self.options = options
         self.api = api
         self.servers = servers
         self.accounts = accounts
-        """Makes NATS users; None where NATS is somebody else's."""
+        """Makes users of the installation's NATS."""
         self.cluster = Cluster()
         self.issuer = Issuer()
         self.measures = Measures()

@@ -18,6 +18,7 @@ from emailflow_operator.adapters.kubernetes_access import Access
 from emailflow_operator.adapters.kubernetes_api import KubernetesApi
 from emailflow_operator.adapters.lease import Lease
 from emailflow_operator.adapters.servers import Servers
+from emailflow_operator.control.account import Accounts
 from emailflow_operator.control.issuer import read_issuer
 from emailflow_operator.control.survey import Survey
 from emailflow_operator.control.worker import Need
@@ -47,7 +48,7 @@ class OperatorProcess:
         async with KubernetesApi(self._access) as api, contextlib.AsyncExitStack() as stack:
             servers = Servers()
             stack.push_async_callback(servers.close)
-            world = World(self._options, api, servers, None)
+            world = World(self._options, api, servers, Accounts(api, self._options.namespace))
             admin = AdminServer(self._problem, lambda: self._ready, world.measures.text)
             port = await admin.start(self._options.admin_port)
             stack.push_async_callback(admin.close)
@@ -88,6 +89,8 @@ class OperatorProcess:
         """See everything once, then watch, work and look again."""
         while True:
             try:
+                if self._options.nats_url:
+                    await world.accounts.ensure()
                 await read_issuer(world)
                 await survey.first()
                 break

@@ -6,6 +6,7 @@ itself, with the settings that the operator wrote, and says what the kubelet wou
 
 import asyncio
 import json
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -57,6 +58,14 @@ async def api(apiserver: Any) -> AsyncIterator[KubernetesApi]:
 
 
 @pytest.fixture
+def free_port() -> int:
+    """A port that nobody had a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
 async def nats_server(tmp_path: Path) -> AsyncIterator[NatsServer]:
     """A running nats-server without authentication."""
     running = NatsServer(tmp_path / "nats", 0)
@@ -78,6 +87,8 @@ class OperatorProcess:
 
     def __init__(self, name: str, folder: Path, kubeconfig: Path, options: list[str]) -> None:
         self.name = name
+        self.home = options[1]
+        """The namespace of its Lease and Secrets."""
         self.log = folder / f"{name}.log"
         self._ports = folder / f"{name}.ports"
         self._kubeconfig = kubeconfig

@@ -1,0 +1,75 @@
+"""Claims of the installation's NATS (decentralised JWT authentication): who is who, and who may do what.
+
+The operator signs accounts, the account's signing key signs users. Keys are made, and claims signed, by
+`adapters`; here is only what they say. The shapes are those of nats-io/jwt, version 2.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from emailflow_api.jetstream.permissions import Permissions
+
+Claims = dict[str, Any]
+_UNLIMITED = -1
+
+
+def operator_claims(operator: str, system: str) -> Claims:
+    """The root: it vouches for accounts. Arguments are public keys."""
+    return _claims(operator, operator, "emailflow", "operator", {"system_account": system})
+
+
+def account_claims(operator: str, account: str, signing: str) -> Claims:
+    """The account of all runtimes; JetStream is enabled without limits, since the server has its own."""
+    return _claims(
+        operator, account, "emailflow", "account", {"signing_keys": [signing], "limits": _limits()}
+    )
+
+
+def system_claims(operator: str, system: str) -> Claims:
+    """The system account, which JetStream asks for; nobody connects to it."""
+    return _claims(operator, system, "system", "account", {"limits": _limits(jetstream=False)})
+
+
+def user_claims(account: str, signing: str, user: str, name: str, permissions: Permissions) -> Claims:
+    """A user who may do what is listed, and nothing else."""
+    rights = {
+        "pub": {"allow": list(permissions.publish)},
+        "sub": {"allow": list(permissions.subscribe)},
+        "subs": _UNLIMITED,
+        "data": _UNLIMITED,
+        "payload": _UNLIMITED,
+        "issuer_account": account,
+    }
+    return _claims(signing, user, name, "user", rights)
+
+
+def same_rights(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether claims that somebody holds say what is wanted; keys of users and times may differ."""
+    return (there.get("iss"), there.get("nats")) == (wanted["iss"], wanted["nats"])
+
+
+def auth_conf(operator_token: str, system: str, tokens: Mapping[str, str]) -> str:
+    """What nats-server includes: the operator, and accounts by public key. It holds no secret of anybody."""
+    preloaded = "\n".join(f"  {account}: {token}" for account, token in tokens.items())
+    return f"""\
+# Made by the EmailFlow operator; do not edit.
+operator: {operator_token}
+system_account: {system}
+resolver: MEMORY
+resolver_preload: {{
+{preloaded}
+}}
+"""
+
+
+def _claims(issuer: str, subject: str, name: str, kind: str, rest: Claims) -> Claims:
+    return {"iss": issuer, "sub": subject, "name": name, "nats": {**rest, "type": kind, "version": 2}}
+
+
+def _limits(*, jetstream: bool = True) -> Claims:
+    names = ("subs", "data", "payload", "imports", "exports", "conn", "leaf")
+    limits: Claims = {**dict.fromkeys(names, _UNLIMITED), "wildcards": True}
+    if jetstream:
+        stored = ("mem_storage", "disk_storage", "streams", "consumer", "max_ack_pending")
+        limits |= dict.fromkeys((*stored, "mem_max_stream_bytes", "disk_max_stream_bytes"), _UNLIMITED)
+    return limits
