@@ -1,6 +1,7 @@
 """Connections are kept, reused and ended politely; what a server does to one never becomes a mail's fault."""
 
 import asyncio
+import time
 
 from emailflow_api.plans import Smtp
 from emailflow_runtime.adapters.smtp.opening import Opener
@@ -206,6 +207,22 @@ async def test_a_server_that_refuses_within_a_large_message_is_heard(listen, con
     large = b"Subject: x\r\n\r\n" + b"0123456789\r\n" * 3_000_000
     outcome = await hand_over(connect(await listen(full)), message=large)
     assert outcome == Deferred("MessageDeferred", "disk full", 452, "4.3.1")
+
+
+async def test_a_process_that_was_paused_sends_nothing_after_the_time_for_it(listen, connect, hand_over):
+    heard = asyncio.get_running_loop().create_future()
+
+    async def patient(conversation):
+        await conversation.greet("PIPELINING")
+        await conversation.expect_message()
+        # Both ends share this process: it stands still, with the answer to DATA on its way.
+        time.sleep(0.6)  # noqa: ASYNC251
+        heard.set_result(await conversation.reader.read())
+
+    outcome = await hand_over(connect(await listen(patient)), within=0.5)
+    assert isinstance(outcome, Deferred)
+    assert outcome.reason == "TimedOut"
+    assert await heard == b""
 
 
 async def _session(server):

@@ -6,12 +6,19 @@ so that a mail costs no more turns of the event loop than the server has round t
 
 import asyncio
 import ssl
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar, cast
 
 from emailflow_runtime.core.smtp.dialogue import FLUSHED, Dialogue, Flush
-from emailflow_runtime.core.smtp.errors import ConnectionLost, ConversationEnded, InvalidReply, TimedOut
+from emailflow_runtime.core.smtp.errors import (
+    ConnectionLost,
+    ConversationEnded,
+    InvalidReply,
+    NotSent,
+    TimedOut,
+)
 from emailflow_runtime.core.smtp.reply import ReplyReader
 
 Result = TypeVar("Result")
@@ -28,6 +35,7 @@ class Connection(asyncio.Protocol):
         self._dialogue: Dialogue[Any] | None = None
         self._result: asyncio.Future[Any] = loop.create_future()
         self._flushing = False
+        self._give_up_at = float("inf")
         self._ended: ConversationEnded | None = None
         self._closed: asyncio.Future[None] = loop.create_future()
         self._early: bytes | None = b""
@@ -46,10 +54,11 @@ class Connection(asyncio.Protocol):
     async def converse(self, dialogue: Dialogue[Result], *, give_up_at: float) -> Result:
         """Run the dialogue to its end and return its result, or raise what it raises.
 
-        At `give_up_at` (the loop's clock) TimedOut is thrown into it and the connection is dropped.
+        At `give_up_at` (the loop's clock) TimedOut is thrown into it and the connection is dropped. Nothing
+        is sent after it, also by a process that was paused: what the server said meanwhile comes first then.
         """
         result: asyncio.Future[Result] = self._loop.create_future()
-        self._dialogue, self._result = dialogue, result
+        self._dialogue, self._result, self._give_up_at = dialogue, result, give_up_at
         alarm = self._loop.call_at(give_up_at, self._end, TimedOut("the server took too long to answer"))
         try:
             self._advance(lambda: next(dialogue))
@@ -142,6 +151,10 @@ class Connection(asyncio.Protocol):
             self._send(said)
 
     def _send(self, said: bytes | Flush) -> None:
+        # Not the loop's time: that may be from before the pause.
+        if time.monotonic() >= self._give_up_at:
+            self._end(NotSent("the time for it had passed"))
+            return
         if isinstance(said, bytes):
             self._transport.write(said)
             return

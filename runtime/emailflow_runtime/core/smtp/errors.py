@@ -22,6 +22,10 @@ class TimedOut(ConversationEnded):
     reason = "TimedOut"
 
 
+class NotSent(TimedOut):
+    """What was to be said now comes too late, and has not been said."""
+
+
 class InvalidReply(ConversationEnded):
     """What the server sent is no SMTP reply, or not one that can follow here."""
 

@@ -11,7 +11,7 @@ from emailflow_runtime.core.outcomes import Accepted, Deferred, Outcome, Refused
 from emailflow_runtime.core.smtp.content import END, InvalidMessage, stuffed
 from emailflow_runtime.core.smtp.dialogue import CLOSING, FLUSHED, Dialogue, Flush, exchange
 from emailflow_runtime.core.smtp.envelope import NotSendable, envelope
-from emailflow_runtime.core.smtp.errors import ConversationEnded, InvalidReply
+from emailflow_runtime.core.smtp.errors import ConversationEnded, InvalidReply, NotSent
 from emailflow_runtime.core.smtp.extensions import Extensions
 from emailflow_runtime.core.smtp.reply import Reply
 
@@ -139,6 +139,8 @@ class Transaction:
                 return self._outcome("Message", early)
         try:
             reply = yield end
+        except NotSent as error:
+            return self._ended(error)
         except ConversationEnded as error:
             self.usable = False
             return Unknown(error.reason, self._redacted(str(error)))
