@@ -10,6 +10,7 @@ from emailflow_cli.operator import operator
 from emailflow_cli.render import render
 from emailflow_cli.runtime import runtime
 from emailflow_cli.send_event import send_event
+from emailflow_cli.sidecar import sidecar
 
 app = typer.Typer(
     name="emailflow",
@@ -24,6 +25,7 @@ app.command()(lint)
 app.command()(operator)
 app.command()(render)
 app.command()(runtime)
+app.command()(sidecar)
 app.command("send-event")(send_event)
 app.add_typer(dead_letters, name="dead-letters")
 

@@ -33,6 +33,12 @@ class Overloaded(Unavailable):
     reason = "Overloaded"
 
 
+class Forbidden(EmailFlowError):
+    """A good token, whose bearer may not send events here."""
+
+    reason = "Forbidden"
+
+
 class EpochLost(EmailFlowError):
     """Another process owns this shard now; this one must stop at once (DESIGN section 5)."""
 

@@ -1,5 +1,6 @@
 """What can be wrong with a request before there is an event in it. Each `reason` is part of the API."""
 
+from emailflow_runtime import errors
 from emailflow_runtime.errors import EmailFlowError
 
 
@@ -31,10 +32,8 @@ class Unauthorized(DoorError):
     reason = "Unauthorized"
 
 
-class Forbidden(DoorError):
-    """A good token, whose bearer may not send events here."""
-
-    reason = "Forbidden"
+Forbidden = errors.Forbidden
+"""A good token, whose bearer may not send events here. A sidecar passes it on, so it is no door's own."""
 
 
 class UnsupportedContentEncoding(DoorError):
