@@ -71,6 +71,11 @@ class Catalog:
         async for plans in source.snapshots():
             await self.replace(plans)
 
+    async def differ_from(self, plans: Plans) -> None:
+        """Return when the plans are not these any more."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.plans is not plans)
+
     async def flows_differ(self, from_: set[str]) -> None:
         """Return when the flows (ids) that there are, are not these."""
         async with self._changed:

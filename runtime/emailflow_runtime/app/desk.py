@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from emailflow_api.durations import seconds
 from emailflow_runtime.app.catalog import Catalog
+from emailflow_runtime.app.census import Census
 from emailflow_runtime.app.contacts import Contacts
 from emailflow_runtime.app.enrolments import Enrolments, Entry
 from emailflow_runtime.app.relay import Parcel, Relay
@@ -66,9 +67,11 @@ class Desk:
         relay: Relay,
         dead_letters: DeadLetters,
         dispatch: Callable[[EnrolmentKey, SendMail], None],
+        census: Census,
         telemetry: Telemetry = SILENCE,
     ) -> None:
         self._shard = shard
+        self._census = census
         self._catalog = catalog
         self._contacts = contacts
         self._enrolments = enrolments
@@ -187,6 +190,7 @@ class Desk:
             raise LookupError(f"fact {fact} without a journey")
         enrolment.journeys[instance] = after
         self._telemetry.folded(before, after, fact)
+        self._census.moved(before, after)
         entry.unpublished.setdefault(instance, []).append(fact)
         if fact.applied:
             enrolment.ignored = ()

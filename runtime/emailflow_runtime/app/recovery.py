@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from emailflow_api.jetstream.naming import TimerAddress
+from emailflow_runtime.app.census import Census
 from emailflow_runtime.app.desk import Desk
 from emailflow_runtime.app.ports import Clock
 from emailflow_runtime.app.stores import DeliveredTimer, EnrolmentKey, RecordHead, StateStore
@@ -38,11 +39,14 @@ class Recovery:
         self._desk = desk
         self._clock = clock
 
-    async def scan(self, relayed: int) -> Found:
-        """Everything that needs attention; `relayed` is the committed relay position."""
+    async def scan(self, relayed: int, census: Census | None = None) -> Found:
+        """Everything that needs attention; `relayed` is the committed relay position. A census counts all
+        that there is."""
         found = Found([], [], [], [])
         due = self._clock.now() - GRACE
         async for head in self._store.scan():
+            if census is not None:
+                census.found(head)
             if head.sequence > relayed:
                 found.unrelayed.append(head)
             if head.mail == "Requested":

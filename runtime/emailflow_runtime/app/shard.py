@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from emailflow_runtime.app.catalog import Catalog
+from emailflow_runtime.app.census import Census
 from emailflow_runtime.app.composing import Composer
 from emailflow_runtime.app.contacts import ContactReader, Contacts
 from emailflow_runtime.app.desk import Desk
@@ -20,6 +21,7 @@ from emailflow_runtime.app.ports import Clock
 from emailflow_runtime.app.progress import Barrier, Reading
 from emailflow_runtime.app.recovery import Found, Recovery
 from emailflow_runtime.app.relay import Relay
+from emailflow_runtime.app.reporting import Reporter, Reports
 from emailflow_runtime.app.sender import GIVE_UP_AFTER, START_WITHIN, Sender, Transports
 from emailflow_runtime.app.stores import Consents, DeadLetters, EnrolmentKey, EventLog, Feeds, StateStore
 from emailflow_runtime.app.telemetry import SILENCE, Telemetry
@@ -51,6 +53,8 @@ class Outside(msgspec.Struct, frozen=True):
     reconnected: Callable[[], Awaitable[None]]
     """Returns after the next reconnect to NATS."""
     telemetry: Telemetry = SILENCE
+    reports: Reports | None = None
+    """None: nobody wants to know how the flows stand."""
 
 
 class Shard:
@@ -69,6 +73,7 @@ class Shard:
         self._contacts_feed = outside.feeds.contacts(index)
         self._barrier = Barrier(outside.log, index, self._reading, self._contacts_feed)
         contacts = Contacts(store, self._writer)
+        self._census = Census()
         self._desk = Desk(
             shard=index,
             catalog=outside.catalog,
@@ -78,6 +83,7 @@ class Shard:
             relay=self._relay,
             dead_letters=outside.dead_letters,
             dispatch=self._dispatch,
+            census=self._census,
             telemetry=outside.telemetry,
         )
         outside.telemetry.relaying(index, self._relay.backlog)
@@ -109,7 +115,7 @@ class Shard:
         self._reading.begin(await self._barrier.end())
         relayed = await self._store.relay_position()
         self._writer.note_relayed(relayed)
-        found = await self._recovery.scan(relayed)
+        found = await self._recovery.scan(relayed, self._census)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._writer.run())
@@ -120,6 +126,9 @@ class Shard:
                 group.create_task(self._serve_flows())
                 group.create_task(self._take_up(found))
                 group.create_task(self._rescan())
+                if (reports := self._outside.reports) is not None:
+                    reporter = Reporter(self._index, self._outside.catalog, self._census, reports)
+                    group.create_task(self._keep("reports", reporter.run))
                 self.ready.set()
                 self._outside.telemetry.owned(self._index, held=True)
         except BaseExceptionGroup as ended:

@@ -100,6 +100,9 @@ class RecordHead(NamedTuple):
     wake_at: int
     mail: str
     """Status of its mail while that is not settled, else empty."""
+    revision: str = ""
+    """Its revision while it is not finished, else empty."""
+    step: str = ""
 
 
 EnrolmentKey: TypeAlias = tuple[str, str]

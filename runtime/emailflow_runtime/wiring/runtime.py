@@ -17,6 +17,7 @@ from emailflow_runtime.adapters.jetstream.feed import JetStreamFeeds
 from emailflow_runtime.adapters.jetstream.janitor import JetStreamLogKeeping
 from emailflow_runtime.adapters.jetstream.lease_bucket import LeaseBucket
 from emailflow_runtime.adapters.jetstream.plan_bucket import PlanBucket
+from emailflow_runtime.adapters.jetstream.report_bucket import ReportBucket
 from emailflow_runtime.adapters.jetstream.state_store import JetStreamStateStore
 from emailflow_runtime.adapters.render_worker.pool import RenderPool
 from emailflow_runtime.adapters.system_clock import SystemClock
@@ -72,6 +73,7 @@ class Runtime:
             clock=SystemClock(),
             reconnected=connection.reconnected,
             telemetry=watched.telemetry,
+            reports=ReportBucket(connection, names),
         )
         self._ownership = Ownership(
             LeaseBucket(connection, plans.runtime, surroundings.replica or secrets.token_hex(8)),

@@ -147,18 +147,18 @@ async def test_the_relay_position_is_the_last_one_committed(store):
     assert await store.relay_position() == 42
 
 
-async def test_a_scan_tells_what_each_record_waits_for(store):
+async def test_a_scan_tells_where_each_record_stands_and_what_it_waits_for(store):
     mail = Mail(id="m1", step="remind", turn=1, template="shop/cart", due=5, status="Attempted")
     settled = Mail(id="m2", step="remind", turn=1, template="shop/cart", due=5, status="Accepted")
-    waiting = await store.commit([PutRecord(Record(journey("c1", wake_at=2**62)))])
+    waiting = await store.commit([PutRecord(Record(journey("c1", step="rest", wake_at=2**62)))])
     sending = await store.commit([PutRecord(Record(journey("c2", mail=mail)))])
-    done = await store.commit([PutRecord(Record(journey("c3", mail=settled)))])
+    done = await store.commit([PutRecord(Record(journey("c3", mail=settled, running=False)))])
 
     heads = [head async for head in store.scan()]
 
     assert heads == [
-        RecordHead("shop_cart", "c1", "i1", waiting, 2**62, ""),
-        RecordHead("shop_cart", "c2", "i1", sending, 0, "Attempted"),
+        RecordHead("shop_cart", "c1", "i1", waiting, 2**62, "", "r1", "rest"),
+        RecordHead("shop_cart", "c2", "i1", sending, 0, "Attempted", "r1"),
         RecordHead("shop_cart", "c3", "i1", done, 0, ""),
     ]
 

@@ -74,4 +74,6 @@ class InMemoryStateStore:
             await asyncio.sleep(0)
             journey = put.record.journey
             mail = journey.mail.status if journey.mail is not None and not journey.mail.settled else ""
-            yield RecordHead(journey.flow, journey.contact, journey.instance, sequence, journey.wake_at, mail)
+            stage = ("", "") if journey.finished else (journey.revision, journey.step)
+            place = (journey.flow, journey.contact, journey.instance)
+            yield RecordHead(*place, sequence, journey.wake_at, mail, *stage)

@@ -26,6 +26,8 @@ from emailflow_runtime.core.journey import Journey, encode_record
 
 WAKE_AT = "EmailFlow-Wake-At"
 MAIL = "EmailFlow-Mail"
+STAGE = "EmailFlow-Stage"
+"""Revision and step of a journey that is not finished."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _encode = msgspec.msgpack.Encoder().encode
@@ -67,6 +69,8 @@ def _head(journey: Journey) -> dict[str, str]:
         headers[WAKE_AT] = str(journey.wake_at)
     if journey.mail is not None and not journey.mail.settled:
         headers[MAIL] = journey.mail.status
+    if not journey.finished:
+        headers[STAGE] = f"{journey.revision} {journey.step}"
     return headers
 
 
@@ -83,9 +87,9 @@ def record_head(subjects: StateSubjects, subject: str, headers: dict[str, str], 
     """The head of the record stored at this subject."""
     tokens = subject.removeprefix(f"{subjects.prefix}.journey.").split(".")
     flow, contact, instance = tokens
-    return RecordHead(
-        flow, contact, instance, sequence, int(headers.get(WAKE_AT, "0")), headers.get(MAIL, "")
-    )
+    revision, _, step = headers.get(STAGE, "").partition(" ")
+    wake_at, mail = int(headers.get(WAKE_AT, "0")), headers.get(MAIL, "")
+    return RecordHead(flow, contact, instance, sequence, wake_at, mail, revision, step)
 
 
 def decode_contact(data: bytes) -> Contact:

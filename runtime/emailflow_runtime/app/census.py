@@ -1,0 +1,53 @@
+"""The census of one shard: how many journeys each flow has, by revision and by step.
+
+Counted in memory: from the scan at take-over, then by each change of a record. Only the one writer changes
+records, so the counts are right as long as the shard is owned. It decides nothing.
+"""
+
+from collections import Counter
+
+from emailflow_api.plans import FlowPlan
+from emailflow_runtime.app.stores import RecordHead
+from emailflow_runtime.core.journey import Journey
+
+Stage = tuple[str, str]
+"""Revision and step."""
+
+
+class Census:
+    """Counts what is not finished."""
+
+    def __init__(self) -> None:
+        self._flows: dict[str, Counter[Stage]] = {}
+
+    def found(self, head: RecordHead) -> None:
+        """A record that the scan has found."""
+        if head.revision:
+            self._add(head.flow, (head.revision, head.step), 1)
+
+    def moved(self, before: Journey | None, after: Journey) -> None:
+        """A journey has changed; `before` is None for a new one."""
+        if before is not None and not before.finished:
+            if not after.finished and (before.revision, before.step) == (after.revision, after.step):
+                return
+            self._add(before.flow, (before.revision, before.step), -1)
+        if not after.finished:
+            self._add(after.flow, (after.revision, after.step), 1)
+
+    def _add(self, flow: str, stage: Stage, count: int) -> None:
+        stages = self._flows.setdefault(flow, Counter())
+        stages[stage] += count
+        if not stages[stage]:
+            del stages[stage]
+
+    def journeys(self, flow: str) -> dict[str, int]:
+        """Journeys of a flow (id) by revision, without zeros."""
+        counts: Counter[str] = Counter()
+        for (revision, _), count in self._flows.get(flow, {}).items():
+            counts[revision] += count
+        return dict(counts)
+
+    def steps(self, flow: FlowPlan) -> dict[str, int]:
+        """Journeys of the flow's current revision by step, without zeros."""
+        stages = self._flows.get(flow.id, {})
+        return {step: count for (revision, step), count in stages.items() if revision == flow.revision}
