@@ -18,6 +18,8 @@ PIN_TIMEOUT = 30 * SECOND
 BUCKETS = ("PLANS", "REPORTS", "LEASES", "CONSENT", "ALIASES")
 FIRED_TTL = "10m"
 """How long a fired timer stays; the record's `wakeAt` is the truth, and is rescanned at take-over."""
+REPLAY_REQUESTED = "dev.emailflow.replay.requested"
+"""In every flow's feed: a flow that it names reads a stretch of EVENTS again."""
 
 Config = dict[str, Any]
 
@@ -107,7 +109,7 @@ def flow_consumer(names: Names, shard: int, flow: FlowPlan, programs: list[Progr
     `programs` holds every revision that a journey may still be on. With more than one shard the shard's
     number is part of the name.
     """
-    types = sorted(set().union(*(program.types() for program in programs)))
+    types = sorted({REPLAY_REQUESTED}.union(*(program.types() for program in programs)))
     config = _owned(consumer_name(flow.id, shard), [names.event_subject(shard, kind) for kind in types])
     return {**config, **_start(flow.start_from)}
 

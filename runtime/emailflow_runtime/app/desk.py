@@ -143,6 +143,11 @@ class Desk:
         """Done when everything decided until now, and that it was decided by the owner, is on disk."""
         return self._writer.barrier()
 
+    async def settled(self) -> None:
+        """Return when everything decided until now, and every dead letter, is on disk."""
+        await self.kept()
+        await self.committed()
+
     async def kept(self) -> None:
         """Return when every dead letter asked for until now is on disk."""
         if self._keeping:

@@ -7,14 +7,18 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+from emailflow_api.durations import seconds
 from emailflow_api.expressions import bind
+from emailflow_api.jetstream.topology import REPLAY_REQUESTED, SECOND
 from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.desk import Desk
 from emailflow_runtime.app.progress import Barrier, Reading, Watermark, catch_up
+from emailflow_runtime.app.replay import Replayer
 from emailflow_runtime.app.stores import DeadLetter, Delivered, DeliveredEvent, Feed
 from emailflow_runtime.core.contact import Contact, event_view
 from emailflow_runtime.core.inputs import EventArrived
 from emailflow_runtime.core.publication import MAX_HOPS, hops
+from emailflow_runtime.core.replays import read_replay
 
 ATTEMPTS = 3
 """How often an input may fail before it is a dead letter."""
@@ -26,7 +30,15 @@ class FlowRunner:
     """Runs until cancelled, or until the flow is gone. `mark` is how far it has decided."""
 
     def __init__(
-        self, flow: str, feed: Feed, *, desk: Desk, catalog: Catalog, reading: Reading, barrier: Barrier
+        self,
+        flow: str,
+        feed: Feed,
+        *,
+        desk: Desk,
+        catalog: Catalog,
+        reading: Reading,
+        barrier: Barrier,
+        replayer: Replayer,
     ) -> None:
         self.flow = flow
         self.feed = feed
@@ -35,6 +47,7 @@ class FlowRunner:
         self._catalog = catalog
         self._reading = reading
         self._barrier = barrier
+        self._replayer = replayer
         self._acknowledging: set[asyncio.Task[None]] = set()
 
     @property
@@ -42,7 +55,7 @@ class FlowRunner:
         """The CloudEvents types that the flow reads now."""
         plan = self._catalog.flow(self.flow)
         program = self._catalog.programs.get(plan.revision) if plan else None
-        return program.program.types() if program else frozenset()
+        return program.program.types() | {REPLAY_REQUESTED} if program else frozenset()
 
     async def passed(self) -> None:
         """Return when this flow has decided everything that stands in EVENTS now."""
@@ -75,12 +88,31 @@ class FlowRunner:
     async def _take(self, delivered: DeliveredEvent) -> None:
         if delivered.redrive is not None and delivered.redrive.flow != self.flow:
             return
+        if delivered.event.type == REPLAY_REQUESTED:
+            await self._replay(delivered)
+            return
         if hops(delivered.event) > MAX_HOPS:
             self._dead(delivered, "LoopDetected", f"more than {MAX_HOPS} events in a row led to this one")
         elif not delivered.contact:
             self._without_contact(delivered)
         else:
             await self._decide(delivered)
+
+    async def _replay(self, delivered: DeliveredEvent) -> None:
+        """Read again what is asked for; one that was delivered again meanwhile is done already."""
+        replay = read_replay(delivered.event)
+        if replay is None or replay.flow != self.flow or delivered.sequence <= self.mark.value:
+            return
+        remembered = int(seconds(self._catalog.plans.runtime.retention_dedupe)) * SECOND
+        await self._replayer.replay(
+            replay,
+            end=delivered.sequence - 1,
+            oldest=delivered.at - remembered,
+            types=self.types,
+            load=lambda contacts: self._desk.load(self.flow, contacts),
+            decide=lambda contact, arrived: self._desk.decide((self.flow, contact), arrived),
+            settle=self._desk.settled,
+        )
 
     def _without_contact(self, delivered: DeliveredEvent) -> None:
         """Keep an event that would have let somebody in, if it said whom."""

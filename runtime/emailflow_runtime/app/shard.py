@@ -22,6 +22,7 @@ from emailflow_runtime.app.progress import Barrier, Reading
 from emailflow_runtime.app.recovery import Found, Recovery
 from emailflow_runtime.app.relay import Relay
 from emailflow_runtime.app.reporting import Reporter, Reports
+from emailflow_runtime.app.replay import FORGOTTEN, History, Replayer
 from emailflow_runtime.app.sender import GIVE_UP_AFTER, START_WITHIN, Sender, Transports
 from emailflow_runtime.app.stores import Consents, DeadLetters, EnrolmentKey, EventLog, Feeds, StateStore
 from emailflow_runtime.app.telemetry import SILENCE, Telemetry
@@ -53,6 +54,7 @@ class Outside(msgspec.Struct, frozen=True):
     reconnected: Callable[[], Awaitable[None]]
     """Returns after the next reconnect to NATS."""
     telemetry: Telemetry = SILENCE
+    history: History = FORGOTTEN
     reports: Reports | None = None
     """None: nobody wants to know how the flows stand."""
 
@@ -185,6 +187,7 @@ class Shard:
             catalog=self._outside.catalog,
             reading=self._reading,
             barrier=self._barrier,
+            replayer=Replayer(self._outside.history, self._index),
         )
         self._runners[flow] = runner
         self._running[flow] = asyncio.create_task(self._keep(flow, runner.run))

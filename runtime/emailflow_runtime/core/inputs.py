@@ -22,6 +22,10 @@ class EventArrived(_Input, frozen=True):
     event: CloudEvent
     sequence: int
     redrive: Redrive | None = None
+    replayed: bool = False
+    """It had its turn before, and is read again."""
+    entering: bool = True
+    """False: it may take somebody out, but lets nobody in."""
 
 
 class TimerFired(_Input, frozen=True):

@@ -14,6 +14,7 @@ from emailflow_runtime.adapters.jetstream.connection import Connection
 from emailflow_runtime.adapters.jetstream.dead_letter_stream import DeadLetterStream
 from emailflow_runtime.adapters.jetstream.event_log import JetStreamEventLog
 from emailflow_runtime.adapters.jetstream.feed import JetStreamFeeds
+from emailflow_runtime.adapters.jetstream.history import EventHistory
 from emailflow_runtime.adapters.jetstream.janitor import JetStreamLogKeeping
 from emailflow_runtime.adapters.jetstream.lease_bucket import LeaseBucket
 from emailflow_runtime.adapters.jetstream.plan_bucket import PlanBucket
@@ -72,6 +73,7 @@ class Runtime:
             consents=surroundings.consents,
             clock=SystemClock(),
             reconnected=connection.reconnected,
+            history=EventHistory(connection, names),
             telemetry=watched.telemetry,
             reports=ReportBucket(connection, names),
         )

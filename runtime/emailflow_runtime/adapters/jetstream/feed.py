@@ -258,9 +258,15 @@ class JetStreamFeeds:
 def decode_event(message: Msg) -> DeliveredEvent | None:
     """An event of the log as delivered; None for a message that no door and no relay wrote."""
     sequence, at = place(message)
-    headers = message.headers or {}
+    return event_at(sequence, at, message.headers or {}, message.data, message.reply)
+
+
+def event_at(
+    sequence: int, at: int, headers: dict[str, str], data: bytes, token: str = ""
+) -> DeliveredEvent | None:
+    """The event in a message of EVENTS, at its place; None for a message that no door and no relay wrote."""
     try:
-        event = nats.decode(headers, message.data)
+        event = nats.decode(headers, data)
     except CodecError as broken:
         log.error("EVENTS holds something that is no event, at %d: %s", sequence, broken)
         return None
@@ -268,7 +274,7 @@ def decode_event(message: Msg) -> DeliveredEvent | None:
     return DeliveredEvent(
         sequence=sequence,
         at=at,
-        token=message.reply,
+        token=token,
         event=event,
         contact=headers.get(CONTACT_HEADER, ""),
         redrive=msgspec.json.decode(redrive, type=Redrive) if redrive else None,

@@ -20,6 +20,8 @@ from emailflow_runtime.core.reactions.redoing import redo_step
 
 def on_event(setting: Setting, enrolment: Enrolment, arrived: EventArrived) -> tuple[Command, ...]:
     """Commands for an event about this contact."""
+    if arrived.replayed:
+        return _on_replayed(setting, enrolment, arrived)
     redrive = arrived.redrive
     marks = (event_hash(arrived.event), *((redrive.mark,) if redrive else ()))
     if arrived.sequence <= enrolment.considered or enrolment.has_applied(marks[-1]):
@@ -30,6 +32,17 @@ def on_event(setting: Setting, enrolment: Enrolment, arrived: EventArrived) -> t
     return (*commands, *_entry(setting, left, arrived, marks))
 
 
+def _on_replayed(setting: Setting, enrolment: Enrolment, arrived: EventArrived) -> tuple[Command, ...]:
+    """An event that had its turn once counts at its own place: only for journeys that have not got that far."""
+    marks = (event_hash(arrived.event),)
+    # How far the contact's other events have been considered says nothing about a journey that begins now.
+    then = replace(enrolment, considered=0)
+    left, commands = _exits(setting, then, arrived, marks)
+    if not arrived.entering or enrolment.has_applied(marks[0]):
+        return tuple(commands)
+    return (*commands, *_entry(setting, left, arrived, marks))
+
+
 def _exits(
     setting: Setting, enrolment: Enrolment, arrived: EventArrived, marks: tuple[int, ...]
 ) -> tuple[Enrolment, list[Command]]:
@@ -37,7 +50,7 @@ def _exits(
     results = {
         instance: _exit_result(setting, journey, arrived)
         for instance, journey in enrolment.journeys.items()
-        if journey.running
+        if journey.running and not (arrived.replayed and journey.sequence >= arrived.sequence)
     }
     leaving = {instance: (result, "ExitEvent") for instance, result in results.items() if result}
     return _leave(setting, enrolment, arrived, marks, leaving)
@@ -95,6 +108,8 @@ def _enter(
     same_key = [journey for journey in enrolment.journeys.values() if journey.key == key]
     running = {journey.instance for journey in same_key if journey.running}
     entered = any(event_hash(journey.event) == marks[0] for journey in same_key)
+    if arrived.replayed and flow.reentry != "Concurrent":
+        entered = entered or any(journey.sequence >= arrived.sequence for journey in same_key)
     if entered or (flow.reentry == "Once" and same_key) or (flow.reentry == "AfterExit" and running):
         return tuple(map(IgnoreEvent, marks))
     commands: list[Command] = []
