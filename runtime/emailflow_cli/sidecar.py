@@ -25,6 +25,9 @@ def sidecar(
     health_port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Where probes ask for /healthz; on all addresses.")
     ] = None,
+    budget: Annotated[
+        float, typer.Option(min=0.1, help="Seconds that an app waits for the runtime, without a spool.")
+    ] = 5.0,
     spool: Annotated[
         Path | None, typer.Option(help="A folder: events are kept there before they are sent on.")
     ] = None,
@@ -52,6 +55,7 @@ def sidecar(
         token=token,
         port=port,
         health_port=health_port,
+        budget=budget,
         spool=spool,
         spool_bytes=spool_bytes,
         grace=grace,

@@ -20,7 +20,7 @@ from emailflow_runtime.adapters.http_server import HttpServer
 from emailflow_runtime.adapters.http_sink import HttpSink
 from emailflow_runtime.adapters.spool import Spool
 from emailflow_runtime.app.draining import Drain
-from emailflow_runtime.app.forwarding import Forwarder
+from emailflow_runtime.app.forwarding import BUDGET, Forwarder
 
 LIMITS = Limits(max_requests=256, max_bytes=16 << 20)
 """One pod's share: a sidecar is small."""
@@ -36,6 +36,8 @@ class SidecarOptions(msgspec.Struct, frozen=True):
     port: int = 8790
     health_port: int | None = None
     """None: health is told on `port` only."""
+    budget: float = BUDGET
+    """Seconds that an app is kept waiting, without a spool."""
     spool: Path | None = None
     spool_bytes: int = 50 << 20
     grace: float = 25.0
@@ -81,7 +83,7 @@ class Sidecar:
         """The door, and what has to run behind it."""
         health = _Health(self._state)
         if self._spool is None or self._drain is None:
-            forwarder = Forwarder(sink)
+            forwarder = Forwarder(sink, budget=self._options.budget)
             return HttpDoor(forwarder, limits=LIMITS, fallback=health), [group.create_task(forwarder.run())]
         door = HttpDoor(self._spool, limits=LIMITS, fallback=health)
         return _Durable(door), [group.create_task(self._spool.run()), group.create_task(self._drain.run())]
