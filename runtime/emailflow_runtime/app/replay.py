@@ -29,16 +29,24 @@ class History(Protocol):
 class _Forgotten:
     """A History of nothing, for who never replays."""
 
-    async def pages(self, shard: int, first: int, last: int) -> AsyncIterator[Sequence[DeliveredEvent]]:
+    async def pages(
+        self,
+        shard: int,  # noqa: ARG002 - the port's
+        first: int,  # noqa: ARG002
+        last: int,  # noqa: ARG002
+    ) -> AsyncIterator[Sequence[DeliveredEvent]]:
         """See History."""
-        for nothing in ():
-            yield nothing
+        nothing: Sequence[Sequence[DeliveredEvent]] = ()
+        for page in nothing:
+            yield page
 
 
 FORGOTTEN = _Forgotten()
 
 
-def replayed(replay: Replay, found: DeliveredEvent, types: Collection[str], oldest: int) -> EventArrived | None:
+def replayed(
+    replay: Replay, found: DeliveredEvent, types: Collection[str], oldest: int
+) -> EventArrived | None:
     """What an event of the stretch, or after it, is to the flow now; None: nothing.
 
     `oldest` is the moment (nanoseconds since 1970 UTC) before which nothing is remembered.
@@ -68,7 +76,7 @@ class Replayer:
         decide: Decide,
         settle: Callable[[], Awaitable[object]],
     ) -> None:
-        """Decide on everything from `replay.first` to `end` again. Raises Unavailable: then again from the start.
+        """Decide on everything from `replay.first` to `end` again. Raises Unavailable: then again, all of it.
 
         `load` brings contacts into memory, `settle` returns when what was decided is on disk.
         """

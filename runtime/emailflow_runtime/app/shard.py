@@ -21,8 +21,8 @@ from emailflow_runtime.app.ports import Clock
 from emailflow_runtime.app.progress import Barrier, Reading
 from emailflow_runtime.app.recovery import Found, Recovery
 from emailflow_runtime.app.relay import Relay
-from emailflow_runtime.app.reporting import Reporter, Reports
 from emailflow_runtime.app.replay import FORGOTTEN, History, Replayer
+from emailflow_runtime.app.reporting import Reporter, Reports
 from emailflow_runtime.app.sender import GIVE_UP_AFTER, START_WITHIN, Sender, Transports
 from emailflow_runtime.app.stores import Consents, DeadLetters, EnrolmentKey, EventLog, Feeds, StateStore
 from emailflow_runtime.app.telemetry import SILENCE, Telemetry

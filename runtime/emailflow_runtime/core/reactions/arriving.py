@@ -33,7 +33,7 @@ def on_event(setting: Setting, enrolment: Enrolment, arrived: EventArrived) -> t
 
 
 def _on_replayed(setting: Setting, enrolment: Enrolment, arrived: EventArrived) -> tuple[Command, ...]:
-    """An event that had its turn once counts at its own place: only for journeys that have not got that far."""
+    """An event that had its turn once counts at its own place: for journeys that have not got that far."""
     marks = (event_hash(arrived.event),)
     # How far the contact's other events have been considered says nothing about a journey that begins now.
     then = replace(enrolment, considered=0)
