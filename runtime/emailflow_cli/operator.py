@@ -36,6 +36,7 @@ def operator(
     events_bytes: Annotated[
         int, typer.Option(min=128 << 20, help="Disk for the log of each runtime; less where NATS has less.")
     ] = 2 << 30,
+    resync: Annotated[float, typer.Option(min=1, help="Seconds until everything is looked at again.")] = 30,
     admin_port: Annotated[int, typer.Option(min=0, max=65535, help="/healthz, /readyz, /metrics.")] = 8081,
     webhook_port: Annotated[int, typer.Option(min=0, max=65535, help="Admission over HTTPS.")] = 9443,
     webhook_service: Annotated[
@@ -70,6 +71,7 @@ def operator(
         nats_url=nats_url,
         events_bytes=events_bytes,
         admin_port=admin_port,
+        resync=resync,
         webhook_port=webhook_port,
         webhook_service=webhook_service,
         certificates=certificates,

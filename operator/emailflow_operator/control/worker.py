@@ -51,6 +51,7 @@ class Worker:
         self._data = RuntimeData(key, world, lambda: self.mark(Need.LOOK))
         self._statuses = StatusWriter(key, world, self._wake_at)
         self._compiled: Compiled | None = None
+        self._compiled_at = 0
         self._config_maps: dict[Name, Object | None] = {}
         self._backoff = 0.0
         self._alarm: asyncio.TimerHandle | None = None
@@ -123,15 +124,12 @@ class Worker:
             self._children.forget()
             self._data.forget()
         owner = self._owner
-        if self._compiled is None or need >= Need.CHANGE:
-            await self._read_config_maps(again=need >= Need.RESYNC)
-            documents = documents_for(self._world.cluster, self.key, self._config_maps)
-            self._compiled = compile_for(self.key, documents)
+        compiled = await self._compile(need)
         trouble: Trouble | None = None
         plans: Plans | None = None
         try:
             if owner is not None:
-                plans = await self._make_real(owner, self._compiled)
+                plans = await self._make_real(owner, compiled)
             else:
                 await self._data.runtime_is_gone()
         except OperatorError as error:
@@ -140,7 +138,7 @@ class Worker:
             trouble = Trouble(error.reason, str(error), unknown=unknown)
             plans = self._data.plans
         standing = Standing(
-            compiled=self._compiled,
+            compiled=compiled,
             plans=plans,
             reports=self._data.reports,
             deployment=self._world.cluster.get("Deployment", self.key[0], child_name(self.key[1])),
@@ -149,6 +147,16 @@ class Worker:
         )
         await self._statuses.write(standing)
         return trouble
+
+    async def _compile(self, need: int) -> Compiled:
+        """What the resources say; compiled again only when any has changed."""
+        cluster, before = self._world.cluster, self._config_maps
+        if self._compiled is None or need >= Need.CHANGE:
+            await self._read_config_maps(again=need >= Need.RESYNC)
+            if self._compiled is None or self._compiled_at != cluster.changes or before != self._config_maps:
+                self._compiled_at = cluster.changes
+                self._compiled = compile_for(self.key, documents_for(cluster, self.key, self._config_maps))
+        return self._compiled
 
     async def _make_real(self, owner: Object, compiled: Compiled) -> Plans | None:
         """Children, then the data plane. Both are tried whatever becomes of the other."""

@@ -36,7 +36,7 @@ class Options(msgspec.Struct, frozen=True):
     """`self`, or a folder."""
     settle: float = 0.05
     """How long a worker waits for more changes."""
-    resync: float = 60.0
+    resync: float = 30.0
     """How often everything is looked at again."""
     counts_every: float = 30.0
     """How often counts may move a status."""

@@ -30,6 +30,8 @@ class Cluster:
 
     def __init__(self) -> None:
         self._objects: dict[str, dict[str, dict[str, Object]]] = {}
+        self.changes = 0
+        """Counts changes of anything but statuses: while it stands, compiling again gives the same."""
 
     def put(self, kind: str, value: Object) -> Change:
         """Take an object in the place of its namesake, and say what of it is new."""
@@ -39,11 +41,13 @@ class Cluster:
         before = members.get(name)
         members[name] = kept
         if before is None or _essence(before) != _essence(kept):
+            self.changes += kind != "Deployment"
             return Change.SPEC
         return Change.NONE if before.get("status") == kept.get("status") else Change.STATUS
 
     def remove(self, kind: str, namespace: str, name: str) -> Object | None:
         """Forget an object, and give what was known of it."""
+        self.changes += 1
         return self._objects.get(kind, {}).get(namespace, {}).pop(name, None)
 
     def get(self, kind: str, namespace: str, name: str) -> Object | None:
@@ -57,6 +61,10 @@ class Cluster:
             members = spaces.get(space, {})
             for name in sorted(members):
                 yield members[name]
+
+    def namespaces(self, kind: str) -> list[str]:
+        """The namespaces that have objects of a kind, in order."""
+        return sorted(space for space, members in self._objects.get(kind, {}).items() if members)
 
     def versions(self, kind: str) -> dict[Name, str]:
         """The resourceVersion of each object of a kind."""

@@ -46,8 +46,7 @@ def concerned(cluster: Cluster, value: Object) -> set[RuntimeKey]:
     if kind == "EmailRuntime":
         return {(namespace, name)}
     if kind == "EmailFlow":
-        # Its templates may get another home.
-        return {runtime_of(value), *runtimes_used_in(cluster, namespace)}
+        return {runtime_of(value)}
     if kind == "EmailTemplate":
         return {*runtimes_used_in(cluster, namespace), *runtimes_in(cluster, namespace)}
     if kind in SHARED:
@@ -58,25 +57,18 @@ def concerned(cluster: Cluster, value: Object) -> set[RuntimeKey]:
     return {(namespace, owner)} if owner else set()
 
 
-def home_of(cluster: Cluster, value: Object) -> RuntimeKey:
-    """The runtime whose worker writes this object's status: one, so that two never disagree."""
-    namespace = name_of(value)[0]
-    match value.get("kind"):
-        case "EmailRuntime":
-            return name_of(value)
-        case "EmailFlow":
-            return runtime_of(value)
-        case "EmailTemplate":
-            return runtimes_used_in(cluster, namespace)[0]
-    return runtimes_in(cluster, namespace)[0]
-
-
 def at_home(cluster: Cluster, key: RuntimeKey) -> Iterator[Object]:
-    """The objects whose status the worker of this runtime writes."""
-    for kind in WATCHED:
-        for each in cluster.of(kind):
-            if home_of(cluster, each) == key:
-                yield each
+    """The objects whose status the worker of this runtime writes: each has one home, so that two workers
+    never disagree about it."""
+    if (runtime := cluster.get("EmailRuntime", *key)) is not None:
+        yield runtime
+    yield from (flow for flow in cluster.of("EmailFlow") if runtime_of(flow) == key)
+    for namespace in cluster.namespaces("EmailTemplate"):
+        if runtimes_used_in(cluster, namespace)[0] == key:
+            yield from cluster.of("EmailTemplate", namespace)
+    if runtimes_in(cluster, key[0])[0] == key:
+        for kind in SHARED:
+            yield from cluster.of(kind, key[0])
 
 
 def objects_for(cluster: Cluster, key: RuntimeKey) -> list[Object]:
