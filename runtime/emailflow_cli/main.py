@@ -9,6 +9,7 @@ from emailflow_cli.lint import lint
 from emailflow_cli.operator import operator
 from emailflow_cli.render import render
 from emailflow_cli.runtime import runtime
+from emailflow_cli.replay import replay
 from emailflow_cli.send_event import send_event
 from emailflow_cli.sidecar import sidecar
 
@@ -28,6 +29,7 @@ app.command()(runtime)
 app.command()(sidecar)
 app.command("send-event")(send_event)
 app.add_typer(dead_letters, name="dead-letters")
+app.command()(replay)
 
 
 def main() -> None:

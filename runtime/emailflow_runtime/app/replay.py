@@ -12,6 +12,7 @@ from emailflow_runtime.app.stores import DeliveredEvent
 from emailflow_runtime.core.inputs import EventArrived
 from emailflow_runtime.core.publication import MAX_HOPS, hops
 from emailflow_runtime.core.replays import Replay
+from emailflow_runtime.errors import EmailFlowError
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,12 @@ class History(Protocol):
 
     def pages(self, shard: int, first: int, last: int) -> AsyncIterator[Sequence[DeliveredEvent]]:
         """The events of a shard between two sequences, both included, in order, some at a time."""
+
+
+class ReplayRefused(EmailFlowError):
+    """This stretch can't be read again without mailing somebody twice, or is not there any more."""
+
+    reason = "ReplayRefused"
 
 
 class _Forgotten:
