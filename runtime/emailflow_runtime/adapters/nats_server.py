@@ -6,15 +6,20 @@ nats-server goes on failing until it is restarted (DESIGN section 5, Disk full).
 
 import asyncio
 import contextlib
+import ctypes
 import json
 import logging
 import os
 import shutil
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from emailflow_runtime.errors import EmailFlowError
 
+PR_SET_PDEATHSIG = 1
+"""Of linux/prctl.h."""
 START_WITHIN = 20.0
 STOP_WITHIN = 5.0
 CONFIG = """\
@@ -49,6 +54,24 @@ def find_binary() -> str:
     return found
 
 
+def _ends_with_its_parent() -> Callable[[], None] | None:
+    """What the child does before it becomes nats-server: ask Linux for SIGTERM when this process dies.
+
+    A killed `emailflow dev` can't end its nats-server, which would go on holding the port and the store.
+    """
+    if sys.platform != "linux":
+        return None
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def ask() -> None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            # It died before it could be asked for.
+            os._exit(1)
+
+    return ask
+
+
 class NatsServer:
     """One nats-server on loopback, its store below `folder`."""
 
@@ -75,6 +98,7 @@ class NatsServer:
             find_binary(),
             *("-c", str(config), "--ports_file_dir", str(self._folder), "-l", str(self._folder / "log")),
             stdin=asyncio.subprocess.DEVNULL,
+            preexec_fn=_ends_with_its_parent(),
             env={**os.environ, "GOMEMLIMIT": os.environ.get("GOMEMLIMIT", "1GiB")},
         )
         try:

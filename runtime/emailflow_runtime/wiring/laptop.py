@@ -6,7 +6,6 @@ in a folder and survives a restart.
 
 import asyncio
 import json
-import logging
 import os
 import secrets
 import shutil
@@ -16,40 +15,31 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace
 from starlette.applications import Starlette
 from starlette.routing import Mount
-from watchfiles import Change, awatch
 
-from emailflow_api.errors import Finding, Severity
+from emailflow_api.errors import Finding
 from emailflow_api.jetstream.naming import Names
-from emailflow_api.plans import Plans
-from emailflow_api.plans.carried import carry_over
 from emailflow_runtime.adapters.http_door import FileTokens, HttpDoor, Limits
 from emailflow_runtime.adapters.http_server import HttpServer
 from emailflow_runtime.adapters.jetstream.connection import Connection, Credentials, connect
 from emailflow_runtime.adapters.jetstream.consent_bucket import ConsentBucket
-from emailflow_runtime.adapters.jetstream.plan_bucket import PlanBucket
-from emailflow_runtime.adapters.jetstream.provision import provision_flows, provision_streams
 from emailflow_runtime.adapters.mail_catcher import MailCatcher
 from emailflow_runtime.adapters.nats_server import NatsServer
 from emailflow_runtime.adapters.secrets_in_memory import SecretsInMemory
 from emailflow_runtime.adapters.system_clock import SystemClock
 from emailflow_runtime.core.links import Keyring, parse_keyring
-from emailflow_runtime.errors import EmailFlowError
 from emailflow_runtime.web.health import health_routes
 from emailflow_runtime.web.inbox_app import inbox_app
 from emailflow_runtime.web.link_pages import link_routes
 from emailflow_runtime.web.metrics import metrics_routes
-from emailflow_runtime.wiring.folder import SUFFIXES, compile_folder
+from emailflow_runtime.wiring.applied import Applied
 from emailflow_runtime.wiring.nats_watch import watch_nats_server
 from emailflow_runtime.wiring.runtime import Runtime, Surroundings
 from emailflow_runtime.wiring.switch import Switch
 
 LARGEST_LOG = 8 << 30
 STOP_WITHIN = 2.0
-
-log = logging.getLogger(__name__)
 
 
 class LaptopOptions(msgspec.Struct, frozen=True):
@@ -79,8 +69,6 @@ class Laptop:
         self._options = options
         self._report = report
         self._secrets = SecretsInMemory()
-        self._plans: Plans | None = None
-        self._public_url = ""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Ports]:
@@ -101,11 +89,12 @@ class Laptop:
             server = HttpServer(switch)
             http_port = await server.start("127.0.0.1", options.http_port)
             stack.push_async_callback(server.close)
-            self._public_url = f"http://127.0.0.1:{http_port}"
+            applied = Applied(options.path, self._report, self._secrets, f"http://127.0.0.1:{http_port}")
             async with asyncio.TaskGroup() as group:
-                runtime = await self._start_runtime(group, connection, smtp_port)
+                runtime = await self._start_runtime(group, connection, applied, smtp_port)
                 tasks = [
-                    group.create_task(self._watch(connection)),
+                    group.create_task(applied.follow_folder(connection)),
+                    group.create_task(applied.remove_drained(connection)),
                     group.create_task(watch_nats_server(nats_server, connection, options.state)),
                 ]
                 switch.app = self._app(runtime, catcher)
@@ -121,12 +110,10 @@ class Laptop:
                         task.cancel()
 
     async def _start_runtime(
-        self, group: asyncio.TaskGroup, connection: Connection, smtp_port: int
+        self, group: asyncio.TaskGroup, connection: Connection, applied: Applied, smtp_port: int
     ) -> Runtime:
-        plans = self._read()
         free = shutil.disk_usage(self._options.state).free
-        await provision_streams(connection, plans.runtime, events_bytes=min(LARGEST_LOG, free // 2))
-        await self._apply(connection, plans)
+        plans = await applied.first(connection, events_bytes=min(LARGEST_LOG, free // 2))
         names = Names(plans.runtime.namespace, plans.runtime.name)
         consents = ConsentBucket(connection, names.bucket("CONSENT"))
         # Whoever unsubscribed must be known before anything is sent.
@@ -172,41 +159,3 @@ class Laptop:
             aside = self._options.ports_file.with_name(f".{self._options.ports_file.name}.{os.getpid()}")
             aside.write_text(json.dumps(msgspec.to_builtins(ports)) + "\n")
             aside.replace(self._options.ports_file)
-
-    # --- manifests ----------------------------------------------------------------------------------
-
-    def _read(self) -> Plans:
-        """What the folder declares now, completed by what stays in force."""
-        compilation, findings = compile_folder(self._options.path)
-        self._report(findings)
-        self._secrets.replace(compilation.secrets)
-        broken = {each.subject for each in findings if each.severity is Severity.ERROR}
-        plans = carry_over(self._plans, compilation.plans, broken)
-        if not plans.runtime.public_url:
-            plans = replace(plans, runtime=replace(plans.runtime, public_url=self._public_url))
-        return plans
-
-    async def _apply(self, connection: Connection, plans: Plans) -> None:
-        """Make JetStream equal to the plans: consumers first, so that a plan never waits for its own."""
-        bucket = PlanBucket(connection, Names(plans.runtime.namespace, plans.runtime.name).bucket("PLANS"))
-        if self._plans is None:
-            before = await bucket.read()
-            plans = carry_over(before, plans, ()) if before is not None else plans
-        await provision_flows(connection, plans)
-        await bucket.write(plans)
-        self._plans = plans
-
-    async def _watch(self, connection: Connection) -> None:
-        """Apply every change of the folder, until cancelled."""
-        path = self._options.path
-        # An editor replaces a file, so its folder is watched; the state may live below it.
-        watched = path if path.is_dir() else path.parent
-        async for _ in awatch(watched, watch_filter=_is_manifest, debounce=100, step=50):
-            try:
-                await self._apply(connection, self._read())
-            except EmailFlowError as error:
-                log.warning("the change is not applied yet: %s", error)
-
-
-def _is_manifest(_: Change, path: str) -> bool:
-    return Path(path).suffix in SUFFIXES

@@ -56,6 +56,12 @@ class Dev:
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
+    def kill_alone(self) -> None:
+        """SIGKILL to the process itself, as the kernel does when memory is short."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
     def nats_server_pid(self) -> int:
         """The process id of its nats-server."""
         assert self._process is not None

@@ -9,6 +9,7 @@ from typing import Any
 from emailflow_api.jetstream.naming import Names
 from emailflow_api.jetstream.topology import (
     Config,
+    consumer_name,
     contacts_consumer,
     flow_consumer,
     streams,
@@ -43,6 +44,14 @@ async def provision_flows(connection: Connection, plans: Plans) -> None:
         for shard in range(plans.runtime.shards):
             config = flow_consumer(names, shard, flow, programs)
             await _ensure_consumer(connection, names.events, config)
+
+
+async def remove_flow(connection: Connection, runtime: RuntimePlan, flow: str) -> None:
+    """Delete the consumers of a flow (id) that is gone. Raises JetStreamError, Unavailable."""
+    names = Names(runtime.namespace, runtime.name)
+    for shard in range(runtime.shards):
+        subject = f"CONSUMER.DELETE.{names.events}.{consumer_name(flow, shard)}"
+        await _exists(connection, subject)
 
 
 async def _exists(connection: Connection, subject: str) -> dict[str, Any] | None:
