@@ -33,7 +33,7 @@ def moment(text: str) -> int:
         at = None
     if at is None or at.tzinfo is None:
         raise typer.BadParameter(f"`{text}`: expected RFC 3339 with a zone, or a duration like PT1H")
-    return int(at.timestamp()) * SECOND
+    return round(at.timestamp() * 1_000_000) * 1000
 
 
 def rfc3339(at: int) -> str:

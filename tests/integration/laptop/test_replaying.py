@@ -1,0 +1,164 @@
+"""`emailflow replay` as its operator runs it: who was passed by gets their mail, nobody gets one twice."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from .conftest import Dev, until
+
+MANIFESTS = """
+apiVersion: emailflow.dev/v1alpha1
+kind: EmailFlow
+metadata: {name: hello}
+spec:
+  trigger: {types: [com.example.signed_up], filters: [{cel: "event.data.plan == 'PLAN' || event.data.all"}]}
+  exitOn: [{types: [com.example.left], result: Left}]
+  steps: [{name: hello, send: {templateRef: {name: hello}}}]
+---
+apiVersion: emailflow.dev/v1alpha1
+kind: EmailTemplate
+metadata: {name: hello}
+spec: {subject: "Hello {{ event.data.name }}", markdown: "Hi"}
+---
+apiVersion: emailflow.dev/v1alpha1
+kind: EmailRuntime
+metadata: {name: default}
+spec: {nats: {url: "nats://127.0.0.1:4222"}, publicUrl: "http://127.0.0.1:8080", retention: {dedupe: P7D}}
+"""
+
+
+def sign_up(dev, name, plan="pro", **fields):
+    data = {"name": name, "email": f"{name.lower()}@example.com", "plan": plan, "all": False, **fields}
+    assert dev.post("com.example.signed_up", data, name) == 202
+
+
+def leave(dev, name):
+    assert dev.post("com.example.left", {"email": f"{name.lower()}@example.com"}, f"left-{name}") == 202
+
+
+def replay(dev, *options):
+    command = [sys.executable, "-m", "emailflow_cli", "replay", "--flow", "default/hello", *options]
+    nats = f"nats://127.0.0.1:{dev.ports['nats']}"
+    return subprocess.run([*command, "--nats", nats], capture_output=True, text=True, timeout=60, check=False)
+
+
+def preview(dev, *options):
+    answer = replay(dev, "--dry-run", "-o", "json", *options)
+    assert answer.returncode == 0, answer.stderr
+    return {each["address"]: each["then"] for each in json.loads(answer.stdout)}
+
+
+def names(dev):
+    return sorted(subject.removeprefix("Hello ") for subject in dev.subjects())
+
+
+def pass_by(dev):
+    """Return when everything posted so far has been decided: somebody who comes in later has a mail."""
+    number = len(dev.subjects())
+    sign_up(dev, f"Last{number}", all=True)
+    assert until(lambda: f"Last{number}" in names(dev))
+
+
+@pytest.fixture
+def dev(tmp_path):
+    folder = tmp_path / "manifests"
+    folder.mkdir()
+    (folder / "flow.yaml").write_text(MANIFESTS.replace("PLAN", "basic"))
+    running = Dev(folder, tmp_path / "state")
+    running.start()
+    yield running
+    running.close()
+
+
+def mend(dev):
+    (dev.folder / "flow.yaml").write_text(MANIFESTS.replace("PLAN", "pro"))
+
+
+def test_who_was_passed_by_gets_their_mail_and_nobody_two(dev):
+    sign_up(dev, "Bea", "basic")
+    sign_up(dev, "Ana")
+    sign_up(dev, "Dan")
+    leave(dev, "Dan")
+    pass_by(dev)
+    assert names(dev) == ["Bea", "Last0"] or names(dev) == ["Bea", "Last1"]
+    before = names(dev)
+
+    assert preview(dev, "--since", "PT1H") == {}
+    mend(dev)
+    assert until(lambda: preview(dev, "--since", "PT1H"))
+    found = preview(dev, "--since", "PT1H")
+    assert names(dev) == before
+
+    assert found == {
+        "ana@example.com": "gets default/hello, unless a gate holds it back",
+        "dan@example.com": "is over at once: Left",
+    }
+    assert replay(dev, "--since", "PT1H").returncode == 0
+    assert until(lambda: "Ana" in names(dev))
+    assert preview(dev, "--since", "PT1H") == {}
+    assert replay(dev, "--since", "PT1H").returncode == 0
+    pass_by(dev)
+    assert [name for name in names(dev) if not name.startswith("Last")] == ["Ana", "Bea"]
+
+
+def test_what_came_after_the_stretch_lets_nobody_in(dev):
+    sign_up(dev, "Ana")
+    pass_by(dev)
+    moment = (
+        subprocess.run(
+            ["date", "-u", "+%Y-%m-%dT%H:%M:%S.%N+00:00"], capture_output=True, text=True, check=True
+        ).stdout.strip()[:26]
+        + "+00:00"
+    )
+    sign_up(dev, "Eve")
+    pass_by(dev)
+    mend(dev)
+    assert until(lambda: preview(dev, "--since", "PT1H"))
+
+    assert set(preview(dev, "--since", "PT1H", "--until", moment)) == {"ana@example.com"}
+    assert replay(dev, "--since", "PT1H", "--until", moment).returncode == 0
+    assert until(lambda: "Ana" in names(dev))
+    pass_by(dev)
+    assert "Eve" not in names(dev)
+
+
+def test_a_killed_runtime_does_the_replay_after_all_once(dev):
+    for number in range(20):
+        sign_up(dev, f"P{number}")
+    pass_by(dev)
+    mend(dev)
+    assert until(lambda: len(preview(dev, "--since", "PT1H")) == 20)
+
+    assert replay(dev, "--since", "PT1H").returncode == 0
+    dev.kill()
+    dev.start()
+
+    assert until(lambda: {f"P{number}" for number in range(20)} <= set(names(dev)))
+    pass_by(dev)
+    found = [name for name in names(dev) if name.startswith("P")]
+    assert len(found) == len(set(found))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--since", "P8D"), "P7D"),
+        (("--since", "yesterday"), "RFC 3339"),
+        (("--since", "PT1H", "--until", "PT2H"), "--until"),
+    ],
+    ids=["too long ago", "no moment", "backwards"],
+)
+def test_a_stretch_that_can_t_be_read_is_refused(dev, options, said):
+    answer = replay(dev, *options)
+
+    assert answer.returncode != 0
+    assert said in answer.stderr
+
+
+def test_a_flow_that_is_not_there_is_named(dev):
+    answer = replay(dev, "--since", "PT1H", "--flow", "default/gone")
+
+    assert answer.returncode == 1
+    assert "there is no flow default/gone" in answer.stderr
