@@ -38,14 +38,8 @@ class Kubernetes(Protocol):
     async def get(self, path: str) -> dict[str, Any] | None:
         """An object, None when there is none."""
 
-    async def create(self, path: str, value: dict[str, Any]) -> dict[str, Any]:
-        """Create an object in a collection."""
-
-    async def replace(self, value: dict[str, Any]) -> dict[str, Any]:
-        """Replace an object whose resourceVersion is still current."""
-
     async def apply(self, value: dict[str, Any], *, manager: str) -> dict[str, Any]:
-        """Server-side apply, by force."""
+        """Server-side apply, by force; a resourceVersion in it must still be current (409)."""
 
 
 class Place(NamedTuple):
@@ -130,21 +124,26 @@ class CertificateSecret:
         raise InvalidCertificate(f"Secret {self._place.namespace}/{SECRET}: others keep changing it")
 
     async def _write(self, secret: Mapping[str, Any] | None, material: Material) -> None:
-        """Keep it, unless another replica was first: its word stands, and is read next."""
+        """Keep it, unless another replica was first: its word stands, and is read next.
+
+        By server-side apply, since only that lets a Role name a Secret that isn't there yet. Two replicas
+        that create it at once overwrite each other; what stands then is read at the next look.
+        """
+        metadata = {
+            "name": SECRET,
+            "namespace": self._place.namespace,
+            "labels": {"app.kubernetes.io/part-of": "emailflow"},
+        }
+        kind = "kubernetes.io/tls"
+        if secret is not None:
+            metadata["resourceVersion"] = secret["metadata"]["resourceVersion"]
+            kind = secret.get("type", kind)
         data = {name: base64.b64encode(value).decode() for name, value in material.as_data().items()}
+        value = {"apiVersion": "v1", "kind": "Secret", "type": kind, "metadata": metadata, "data": data}
         try:
-            if secret is None:
-                metadata = {
-                    "name": SECRET,
-                    "namespace": self._place.namespace,
-                    "labels": {"app.kubernetes.io/part-of": "emailflow"},
-                }
-                value = {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls"}
-                await self._kubernetes.create(self._collection, {**value, "metadata": metadata, "data": data})
-            else:
-                await self._kubernetes.replace({**secret, "data": data})
+            await self._kubernetes.apply(value, manager=FIELD_MANAGER)
         except KubernetesRefused as refused:
-            if refused.status not in (404, 409):
+            if refused.status != 409:
                 raise
             log.info("another replica has written the certificates first")
 
@@ -177,12 +176,8 @@ class CertificateSecret:
                 log.info("caBundle of %s %s is written", each["kind"], metadata["name"])
 
     @property
-    def _collection(self) -> str:
-        return f"/api/v1/namespaces/{self._place.namespace}/secrets"
-
-    @property
     def _path(self) -> str:
-        return f"{self._collection}/{SECRET}"
+        return f"/api/v1/namespaces/{self._place.namespace}/secrets/{SECRET}"
 
 
 def _decoded(secret: Mapping[str, Any]) -> dict[str, bytes]:

@@ -72,7 +72,7 @@ async def test_garbage_is_a_bad_request_and_the_next_one_is_answered(replica, ap
 
 
 async def test_replicas_that_start_together_agree_on_one_certificate(replica, api, place):
-    replicas = await asyncio.gather(*(replica(leads=n == 0) for n in range(3)))
+    replicas = await asyncio.gather(*(replica(leads=n == 0, look_every=3600.0) for n in range(3)))
     for each in replicas:
         await each.certificates.look()
     held = await secret(api, place)
@@ -156,3 +156,20 @@ async def test_given_files_are_read_again_when_they_change(tmp_path):
             except ssl.SSLCertVerificationError:
                 continue
             break
+
+
+async def test_the_rights_that_the_chart_gives_are_enough(installation, apiserver, api, place):
+    """RBAC can't name what is created, except by server-side apply: a Secret's content is applied twice."""
+    rule = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [SECRET]}
+    rule["verbs"] = ["get", "create", "patch"]
+    group = "rbac.authorization.k8s.io/v1"
+    role = json.dumps({"apiVersion": group, "kind": "Role", "metadata": {"name": "own"}, "rules": [rule]})
+    assert (await installation.apply(role)).returncode == 0
+    who = f"system:serviceaccount:{place.namespace}:operator"
+    where = f"--namespace={place.namespace}"
+    binding = ("create", "rolebinding", "own", "--role=own", f"--user={who}", where)
+    assert (await installation.run(*binding)).returncode == 0
+    for name, expected in ((SECRET, 0), (SECRET, 0), ("another", 1)):
+        manifest = f"apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}}}\nstringData: {{a: b}}\n"
+        answer = await installation.apply(manifest, "--server-side", f"--as={who}")
+        assert answer.returncode == expected, answer.stderr
