@@ -6,13 +6,15 @@ at once, many as a batch.
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from emailflow_runtime.adapters.jetstream.connection import Connection, checked
+from emailflow_runtime.adapters.jetstream.wire import Arrived, frame
 
 SINGLES_UP_TO = 8
 LARGEST_BATCH = 1000
+_UNGUARDED: Mapping[str, str] = {}
 
 
 class Message(NamedTuple):
@@ -24,63 +26,82 @@ class Message(NamedTuple):
 
 
 async def publish_all(
-    connection: Connection, messages: Sequence[Message], guard: dict[str, str] | None = None
+    connection: Connection,
+    messages: Sequence[Message],
+    guard: Mapping[str, str] = _UNGUARDED,
+    *,
+    one_write: bool = False,
 ) -> int:
     """Publish in order, return the stream sequence of the last one.
 
     `guard` headers go on everything that is checked by itself: each single message, the first of a batch.
-    Raises JetStreamError when the stream refused (of a batch, nothing is stored then), Unavailable when it
-    is not known whether it took them.
+    `one_write`: never more than one write at a time, since guarded ones refuse each other on a replicated
+    stream. Raises JetStreamError when the stream refused (of a batch, nothing is stored then), Unavailable
+    when it is not known whether it took them.
     """
-    if len(messages) <= SINGLES_UP_TO:
-        return await _publish_singly(connection, messages, guard or {})
-    return await _publish_batch(connection, messages, guard or {})
+    if len(messages) == 1 or (len(messages) <= SINGLES_UP_TO and not one_write):
+        return await _publish_singly(connection, messages, guard)
+    return await _publish_batch(connection, messages, guard)
 
 
-async def _publish_singly(connection: Connection, messages: Sequence[Message], guard: dict[str, str]) -> int:
-    async with asyncio.TaskGroup() as group:
-        # Tasks start in order, and one connection keeps it, so that the stream stores them in order.
-        tasks = [
-            group.create_task(_settled(connection, Message(m.subject, m.data, {**m.headers, **guard})))
-            for m in messages
+async def _publish_singly(
+    connection: Connection, messages: Sequence[Message], guard: Mapping[str, str]
+) -> int:
+    expected = [await connection.wire.expect() for _ in messages]
+    try:
+        # One write on one connection keeps the order, so that the stream stores them in order.
+        frames = [
+            frame(m.subject, m.data, {**m.headers, **guard}, reply=reply)
+            for m, (reply, _) in zip(messages, expected, strict=True)
         ]
-    answers = [task.result() for task in tasks]
-    for answer in answers:
-        if isinstance(answer, Exception):
-            raise answer
-    return max(answer for answer in answers if isinstance(answer, int))
-
-
-async def _settled(connection: Connection, message: Message) -> int | Exception:
-    """The sequence, or why there is none: the others must be heard to their end first."""
-    try:
-        answer = await connection.request(message.subject, message.data, message.headers)
-        return int(checked(answer)["seq"])
-    except Exception as error:  # noqa: BLE001 - raised by the caller, in order
-        return error
-
-
-async def _publish_batch(connection: Connection, messages: Sequence[Message], guard: dict[str, str]) -> int:
-    batch = secrets.token_hex(12)
-    numbered = [
-        {**m.headers, "Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number)}
-        for number, m in enumerate(messages, 1)
-    ]
-    numbered[0].update(guard)
-    numbered[-1]["Nats-Batch-Commit"] = "1"
-    opening = asyncio.create_task(connection.request(messages[0].subject, messages[0].data, numbered[0]))
-    # It must be on its way before the second one.
-    await asyncio.sleep(0)
-    for message, headers in zip(messages[1:-1], numbered[1:-1], strict=True):
-        await connection.publish(message.subject, message.data, headers=headers)
-    closing = asyncio.create_task(connection.request(messages[-1].subject, messages[-1].data, numbered[-1]))
-    try:
-        # A batch that is refused at its first message gets no answer at its last.
-        await asyncio.wait((opening, closing), return_when=asyncio.FIRST_COMPLETED)
-        if not closing.done():
-            checked(await opening)
-        return int(checked(await closing)["seq"])
+        await connection.wire.send(b"".join(frames))
+        # All are heard before the first refusal is raised: the others may have been taken.
+        heard = await asyncio.gather(
+            *(connection.answer(each) for _, each in expected), return_exceptions=True
+        )
     finally:
-        opening.cancel()
-        closing.cancel()
-        await asyncio.gather(opening, closing, return_exceptions=True)
+        for reply, _ in expected:
+            connection.wire.unexpect(reply)
+    for answer in heard:
+        if isinstance(answer, BaseException):
+            raise answer
+    return max(int(checked(answer)["seq"]) for answer in heard if isinstance(answer, Arrived))
+
+
+async def _publish_batch(
+    connection: Connection, messages: Sequence[Message], guard: Mapping[str, str]
+) -> int:
+    opened, opening = await connection.wire.expect()
+    closed, closing = await connection.wire.expect()
+    try:
+        await connection.wire.send(_frames(messages, guard, opened, closed))
+        # A batch that is refused at its first message gets no answer at its last.
+        first = asyncio.ensure_future(connection.answer(opening))
+        last = asyncio.ensure_future(connection.answer(closing))
+        try:
+            await asyncio.wait((first, last), return_when=asyncio.FIRST_COMPLETED)
+            if not last.done():
+                checked(await first)
+            return int(checked(await last)["seq"])
+        finally:
+            first.cancel()
+            last.cancel()
+            await asyncio.gather(first, last, return_exceptions=True)
+    finally:
+        connection.wire.unexpect(opened)
+        connection.wire.unexpect(closed)
+
+
+def _frames(messages: Sequence[Message], guard: Mapping[str, str], opened: str, closed: str) -> bytes:
+    batch, end = f"Nats-Batch-Id: {secrets.token_hex(12)}\r\nNats-Batch-Sequence: ", len(messages)
+    frames = []
+    for number, (subject, data, headers) in enumerate(messages, 1):
+        if number == 1:
+            made = frame(subject, data, {**headers, **guard}, more=f"{batch}1\r\n", reply=opened)
+        elif number == end:
+            commit = f"{batch}{number}\r\nNats-Batch-Commit: 1\r\n"
+            made = frame(subject, data, headers, more=commit, reply=closed)
+        else:
+            made = frame(subject, data, headers, more=f"{batch}{number}\r\n")
+        frames.append(made)
+    return b"".join(frames)

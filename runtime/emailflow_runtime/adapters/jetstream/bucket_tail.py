@@ -6,6 +6,7 @@ A plain subscription wakes it at once; because such a wake-up can be lost, it al
 import asyncio
 import contextlib
 import logging
+from collections.abc import Mapping
 
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
@@ -25,6 +26,8 @@ class BucketTail:
 
     def __init__(self, connection: Connection, bucket: str) -> None:
         self.values: dict[str, bytes] = {}
+        self._by_token: dict[str, set[str]] = {}
+        """Keys by their first token: a bucket may hold millions, and each mail asks for one person's."""
         self._connection = connection
         self._stream = f"KV_{bucket}"
         self._prefix = f"$KV.{bucket}."
@@ -59,10 +62,21 @@ class BucketTail:
             await subscription.unsubscribe()
 
     def under(self, prefix: str) -> list[tuple[str, bytes]]:
-        """Keys that start with the prefix, without it, and their values."""
-        return [
-            (key.removeprefix(prefix), value) for key, value in self.values.items() if key.startswith(prefix)
-        ]
+        """Keys that start with the prefix (whole tokens), without it, and their values."""
+        keys = self._by_token.get(prefix.partition(".")[0], ())
+        return [(key.removeprefix(prefix), self.values[key]) for key in keys if key.startswith(prefix)]
+
+    def put(self, key: str, value: bytes | None) -> None:
+        """Know a value from now on; None: there is none."""
+        token = key.partition(".")[0]
+        if value is None:
+            if self.values.pop(key, None) is not None:
+                self._by_token[token].discard(key)
+                if not self._by_token[token]:
+                    del self._by_token[token]
+            return
+        self.values[key] = value
+        self._by_token.setdefault(token, set()).add(key)
 
     async def changed(self) -> None:
         """Return when something has changed, with `values` current."""
@@ -93,11 +107,11 @@ class BucketTail:
                 changed = True
         return changed
 
-    def _take(self, headers: dict[str, str], data: bytes) -> None:
+    def _take(self, headers: Mapping[str, str], data: bytes) -> None:
         key = headers["Nats-Subject"].removeprefix(self._prefix)
         # A marker stands for what has expired.
         if "KV-Operation" in headers or "Nats-Marker-Reason" in headers:
-            self.values.pop(key, None)
+            self.put(key, None)
         else:
-            self.values[key] = data
+            self.put(key, data)
         self._next = int(headers["Nats-Sequence"]) + 1

@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
+from emailflow_runtime.adapters.jetstream.wire import Arrived, Wire, frame
 from emailflow_runtime.errors import EmailFlowError, Unavailable
 
 TIMEOUT = 5.0
@@ -118,6 +118,7 @@ class Connection:
 
     def __init__(self) -> None:
         self.client = Client()
+        self.wire = Wire(self.client)
         self.failures = 0
         """How many requests have had no answer."""
         self._unanswered = (0.0, 0.0)
@@ -162,24 +163,33 @@ class Connection:
         """Whether the connection is up right now."""
         return bool(self.client.is_connected)
 
-    async def request(self, subject: str, data: bytes, headers: dict[str, str] | None = None) -> Msg:
+    async def request(self, subject: str, data: bytes, headers: dict[str, str] | None = None) -> Arrived:
         """One request, one answer. Raises Unavailable."""
-        if not self.client.is_connected:
-            # A publish while reconnecting is kept and sent later, when nobody wants it any more.
-            raise Unavailable("NATS is not connected")
+        reply, expected = await self.wire.expect()
         try:
-            return await self.client.request(subject, data, timeout=TIMEOUT, headers=headers)
-        except (NatsError, OSError, TimeoutError) as error:
-            if isinstance(error, TimeoutError):
-                self._note_unanswered()
-            raise Unavailable(f"no answer from NATS: {type(error).__name__}") from error
+            await self.wire.send(frame(subject, data, headers or {}, reply=reply))
+            return await self.answer(expected)
+        finally:
+            self.wire.unexpect(reply)
+
+    async def answer(self, expected: "asyncio.Future[Arrived]") -> Arrived:
+        """What is expected, within the time that a request may take. Raises Unavailable."""
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                answer = await expected
+        except TimeoutError as error:
+            self._note_unanswered()
+            raise Unavailable("no answer from NATS: TimeoutError") from error
+        if answer.headers.get("Status") == "503":
+            raise Unavailable("no answer from NATS: nobody listens there")
+        return answer
 
     async def api(self, subject: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """One call of JetStream's API, without the `$JS.API.`. Raises JetStreamError, Unavailable."""
         answer = await self.request(f"$JS.API.{subject}", json.dumps(body).encode() if body else b"")
         return checked(answer)
 
-    async def direct_get(self, stream: str, body: dict[str, Any]) -> Msg | None:
+    async def direct_get(self, stream: str, body: dict[str, Any]) -> Arrived | None:
         """One stored message, None when there is none."""
         answer = await self.request(f"$JS.API.DIRECT.GET.{stream}", json.dumps(body).encode())
         status = (answer.headers or {}).get("Status")
@@ -189,24 +199,22 @@ class Connection:
             raise Unavailable(f"direct get answered {status}")
         return answer
 
-    async def direct_get_many(self, stream: str, body: dict[str, Any]) -> AsyncIterator[Msg]:
+    async def direct_get_many(self, stream: str, body: dict[str, Any]) -> AsyncIterator[Arrived]:
         """Stored messages, as many as the request finds. Raises Unavailable, TooMany."""
-        inbox = self.client.new_inbox()
-        arrived: asyncio.Queue[Msg] = asyncio.Queue()
-
-        async def take(message: Msg) -> None:
-            arrived.put_nowait(message)
-
-        subscription = await self.client.subscribe(inbox, cb=take)
+        arrived: asyncio.Queue[Arrived] = asyncio.Queue()
+        listening = await self.wire.listen(arrived.put_nowait)
         try:
-            await self.publish(f"$JS.API.DIRECT.GET.{stream}", json.dumps(body).encode(), reply=inbox)
+            asking = frame(
+                f"$JS.API.DIRECT.GET.{stream}", json.dumps(body).encode(), {}, reply=listening.inbox
+            )
+            await self.wire.send(asking)
             while True:
                 try:
                     async with asyncio.timeout(TIMEOUT):
                         message = await arrived.get()
                 except TimeoutError:
                     raise Unavailable("no answer from NATS to a direct get") from None
-                status = (message.headers or {}).get("Status")
+                status = message.headers.get("Status")
                 if status in {"204", "404"}:
                     return
                 if status == "413":
@@ -215,7 +223,7 @@ class Connection:
                     raise Unavailable(f"direct get answered {status}")
                 yield message
         finally:
-            await subscription.unsubscribe()
+            await self.wire.stop(listening)
 
     async def publish(self, subject: str, data: bytes, *, reply: str = "", headers: Any = None) -> None:
         """Send without waiting. Raises Unavailable."""
@@ -241,7 +249,7 @@ class TooMany(EmailFlowError):
     reason = "TooManyResults"
 
 
-def checked(answer: Msg) -> dict[str, Any]:
+def checked(answer: Arrived) -> dict[str, Any]:
     """The JSON of an answer. Raises JetStreamError when it tells of an error."""
     body: dict[str, Any] = json.loads(answer.data) if answer.data else {}
     if error := body.get("error"):

@@ -40,4 +40,4 @@ class ConsentBucket:
         """See Consents. Raises Unavailable, JetStreamError."""
         key = f"{address}.{type_tokens(topic)}"
         checked(await self._connection.request(f"{self._prefix}{key}", _SAID[subscribed]))
-        self._tail.values[key] = _SAID[subscribed]
+        self._tail.put(key, _SAID[subscribed])

@@ -6,10 +6,9 @@ Nothing is decoded that isn't an event: what came in at a door and was none keep
 from collections.abc import AsyncIterator
 from datetime import datetime
 
-from nats.aio.msg import Msg
-
 from emailflow_api.jetstream.naming import Names
 from emailflow_runtime.adapters.jetstream.connection import Connection, JetStreamError
+from emailflow_runtime.adapters.jetstream.wire import Arrived
 from emailflow_runtime.app.redrive import Letter
 from emailflow_runtime.core.cloudevents import nats
 from emailflow_runtime.core.cloudevents.errors import CodecError
@@ -58,7 +57,7 @@ class DeadLetterReader:
                 raise
 
 
-def read_letter(stored: Msg) -> Letter:
+def read_letter(stored: Arrived) -> Letter:
     """The letter in a stored message."""
     headers = stored.headers or {}
     reason, origin = headers["Nats-Subject"].split(".")[-2:]

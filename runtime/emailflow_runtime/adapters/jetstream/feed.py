@@ -10,17 +10,16 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 
 from emailflow_api.jetstream.naming import CONTACTS_CONSUMER, TIMERS_CONSUMER, Names
 from emailflow_api.jetstream.topology import OWNER_GROUP, consumer_name
 from emailflow_runtime.adapters.jetstream.connection import Connection, JetStreamError
 from emailflow_runtime.adapters.jetstream.event_log import CONTACT_HEADER, REDRIVE_HEADER
+from emailflow_runtime.adapters.jetstream.wire import Arrived, Listening, frame
 from emailflow_runtime.app.stores import Delivered, DeliveredEvent, DeliveredTimer, Feed, Standing
 from emailflow_runtime.core.cloudevents import nats
 from emailflow_runtime.core.cloudevents.errors import CodecError
@@ -35,13 +34,15 @@ SILENCE = EXPIRES + 3
 YIELD = 0.5
 SECOND = 1_000_000_000
 RETRY_AFTER = 0.2
+RECENT = 2048
+"""Events that a process keeps as read, for the next feed that gets them."""
 
 log = logging.getLogger(__name__)
 
-Decode = Callable[[Msg], Delivered | None]
+Decode = Callable[[Arrived], Delivered | None]
 
 
-def place(message: Msg) -> tuple[int, int]:
+def place(message: Arrived) -> tuple[int, int]:
     """Stream sequence and timestamp (nanoseconds) of a delivered message, from its reply subject."""
     tokens = message.reply.split(".")
     # With a domain and an account two tokens come before the stream (ADR-15 of NATS).
@@ -49,15 +50,10 @@ def place(message: Msg) -> tuple[int, int]:
     return int(tokens[start]), int(tokens[start + 2])
 
 
-def delivery(message: Msg) -> int:
+def delivery(message: Arrived) -> int:
     """The number of a delivery: the consumer counts them, from 1 at each reset."""
     tokens = message.reply.split(".")
     return int(tokens[6 if len(tokens) == 9 else 8])
-
-
-def sent_as(message: Msg) -> int:
-    """The number of a delivered message among those that its consumer sent since it was reset."""
-    return int(message.reply.split(".")[-3])
 
 
 class PinnedFeed:
@@ -68,15 +64,11 @@ class PinnedFeed:
         self._stream = stream
         self._consumer = consumer
         self._decode = decode
-        self._arrived: asyncio.Queue[Msg] = asyncio.Queue()
-        self._subscription: Subscription | None = None
+        self._arrived: asyncio.Queue[Arrived] = asyncio.Queue()
+        self._listening: Listening | None = None
         self._asked = 0
-        self._number = 0
-        """Of the last message that came, counted by the server since the reset."""
-        self._gap = False
         self._patience: float = SILENCE
         self._pin = ""
-        self._open = False
         self._deliveries = 0
         self._last = ""
 
@@ -92,17 +84,11 @@ class PinnedFeed:
             except (JetStreamError, Unavailable) as not_yet:
                 log.info("consumer %s is not there yet: %s", self._consumer, not_yet)
                 await asyncio.sleep(RETRY_AFTER)
-        arrived: asyncio.Queue[Msg] = asyncio.Queue()
+        arrived: asyncio.Queue[Arrived] = asyncio.Queue()
         self._arrived = arrived
         self._asked, self._pin, self._deliveries, self._last = 0, "", 0, ""
 
-        async def take(message: Msg) -> None:
-            arrived.put_nowait(message)
-
-        inbox = self._connection.client.new_inbox()
-        self._subscription = await self._connection.client.subscribe(inbox, cb=take)
-        self._inbox = inbox
-        self._open = True
+        self._listening = await self._connection.wire.listen(arrived.put_nowait)
         return _standing(reset)
 
     async def _unpin(self) -> None:
@@ -139,7 +125,7 @@ class PinnedFeed:
         return batch
 
     async def _keep_pulling(self) -> None:
-        if self._asked > BATCH // 2 or not self._open:
+        if self._asked > BATCH // 2 or self._listening is None:
             return
         wanted = BATCH - self._asked
         pull = {
@@ -151,14 +137,15 @@ class PinnedFeed:
             pull["id"] = self._pin
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._consumer}"
         try:
-            await self._connection.publish(subject, json.dumps(pull).encode(), reply=self._inbox)
+            pulling = frame(subject, json.dumps(pull).encode(), {}, reply=self._listening.inbox)
+            await self._connection.wire.send(pulling)
             self._asked += wanted
         except Unavailable as away:
             log.info("can't pull %s: %s", self._consumer, away)
 
-    def _sort(self, message: Msg, batch: list[Delivered]) -> bool:
+    def _sort(self, message: Arrived, batch: list[Delivered]) -> bool:
         """Whether the message is the one that follows; if so, it is noted."""
-        headers = message.headers or {}
+        headers = message.headers
         if (status := headers.get("Status")) is not None and not message.reply.startswith("$JS.ACK."):
             self._note_status(status, headers)
             return True
@@ -167,16 +154,13 @@ class PinnedFeed:
         self._deliveries += 1
         self._last = message.reply
         self._asked -= 1
-        number = sent_as(message)
-        self._gap = self._gap or number != self._number + 1
-        self._number = number
         self._pin = headers.get("Nats-Pin-Id", self._pin)
         delivered = self._decode(message)
         if delivered is not None:
             batch.append(delivered)
         return True
 
-    def _note_status(self, status: str, headers: dict[str, str]) -> None:
+    def _note_status(self, status: str, headers: Mapping[str, str]) -> None:
         if status == "423":
             self._pin = ""
             # Somebody else may be taking over just now: theirs must be the first pull.
@@ -191,12 +175,11 @@ class PinnedFeed:
         task.add_done_callback(_note_failure)
 
     async def _acknowledge(self, tokens: Sequence[str]) -> None:
-        for token in tokens:
-            await self._connection.publish(token, b"+ACK")
+        await self._connection.wire.send(b"".join([frame(token, b"+ACK", {}) for token in tokens]))
 
     async def close(self) -> None:
         """See Feed. The next owner need not wait for what this one has still in hand."""
-        if not self._open:
+        if self._listening is None:
             return
         await self._stop_listening()
         with contextlib.suppress(Unavailable):
@@ -206,10 +189,9 @@ class PinnedFeed:
                 await self._unpin()
 
     async def _stop_listening(self) -> None:
-        self._open = False
-        subscription, self._subscription = self._subscription, None
-        if subscription is not None and self._connection.connected:
-            await subscription.unsubscribe()
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            await self._connection.wire.stop(listening)
 
 
 def _standing(info: dict[str, Any]) -> Standing:
@@ -231,6 +213,7 @@ class JetStreamFeeds:
     def __init__(self, connection: Connection, names: Names) -> None:
         self._connection = connection
         self._names = names
+        self._decode = EventDecoder()
 
     def flow(self, flow: str, shard: int) -> Feed:
         """See Feeds."""
@@ -241,13 +224,13 @@ class JetStreamFeeds:
         return self._events(consumer_name(CONTACTS_CONSUMER, shard))
 
     def _events(self, consumer: str) -> Feed:
-        return PinnedFeed(self._connection, self._names.events, consumer, decode_event)
+        return PinnedFeed(self._connection, self._names.events, consumer, self._decode)
 
     def timers(self, shard: int) -> Feed:
         """See Feeds."""
         subjects = self._names.state_subjects(shard)
 
-        def decode(message: Msg) -> Delivered:
+        def decode(message: Arrived) -> Delivered:
             sequence, at = place(message)
             address = subjects.parse_fired(message.subject)
             return DeliveredTimer(sequence=sequence, at=at, token=message.reply, address=address)
@@ -255,18 +238,35 @@ class JetStreamFeeds:
         return PinnedFeed(self._connection, self._names.state(shard), TIMERS_CONSUMER, decode)
 
 
-def decode_event(message: Msg) -> DeliveredEvent | None:
-    """An event of the log as delivered; None for a message that no door and no relay wrote."""
-    sequence, at = place(message)
-    return event_at(sequence, at, message.headers or {}, message.data, message.reply)
+class EventDecoder:
+    """Reads the log's messages for all feeds of a process: an event that one has just had is not read anew.
+
+    The reader of the contacts and at least one flow get each event, mostly within the same second.
+    """
+
+    def __init__(self) -> None:
+        self._recent: dict[int, DeliveredEvent] = {}
+
+    def __call__(self, message: Arrived) -> DeliveredEvent | None:
+        """The event as delivered; None for a message that no door and no relay wrote."""
+        sequence, at = place(message)
+        known = self._recent.get(sequence)
+        if known is not None and known.at == at:
+            return msgspec.structs.replace(known, token=message.reply)
+        event = event_at(sequence, at, message.headers, message.data, message.reply)
+        if event is not None:
+            if len(self._recent) >= RECENT:
+                del self._recent[next(iter(self._recent))]
+            self._recent[sequence] = event
+        return event
 
 
 def event_at(
-    sequence: int, at: int, headers: dict[str, str], data: bytes, token: str = ""
+    sequence: int, at: int, headers: Mapping[str, str], data: bytes, token: str = ""
 ) -> DeliveredEvent | None:
     """The event in a message of EVENTS, at its place; None for a message that no door and no relay wrote."""
     try:
-        event = nats.decode(headers, data)
+        event = nats.read_stored(headers, data)
     except CodecError as broken:
         log.error("EVENTS holds something that is no event, at %d: %s", sequence, broken)
         return None

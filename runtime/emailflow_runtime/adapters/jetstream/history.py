@@ -2,12 +2,11 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from nats.aio.msg import Msg
-
 from emailflow_api.jetstream.naming import Names
 from emailflow_runtime.adapters.jetstream.connection import Connection
 from emailflow_runtime.adapters.jetstream.dead_letter_reader import nanoseconds
 from emailflow_runtime.adapters.jetstream.feed import event_at
+from emailflow_runtime.adapters.jetstream.wire import Arrived
 from emailflow_runtime.app.stores import DeliveredEvent
 
 PAGE = 500
@@ -30,10 +29,10 @@ class EventHistory:
             yield [each for each in found if each.sequence <= last]
             if len(stored) < PAGE:
                 return
-            after = int((stored[-1].headers or {})["Nats-Sequence"])
+            after = int(stored[-1].headers["Nats-Sequence"])
 
 
-def _event(stored: Msg) -> DeliveredEvent | None:
-    headers = stored.headers or {}
+def _event(stored: Arrived) -> DeliveredEvent | None:
+    headers = stored.headers
     sequence, at = int(headers["Nats-Sequence"]), nanoseconds(headers["Nats-Time-Stamp"])
     return event_at(sequence, at, headers, stored.data)

@@ -5,16 +5,17 @@ import json
 import secrets
 from collections.abc import AsyncIterator
 
-from nats.aio.msg import Msg
-
 from emailflow_runtime.adapters.jetstream.connection import TIMEOUT, Connection
+from emailflow_runtime.adapters.jetstream.wire import Arrived, frame
 from emailflow_runtime.errors import Unavailable
 
 PAGE = 1000
 SECOND = 1_000_000_000
 
 
-async def scan_headers(connection: Connection, stream: str, subject: str) -> AsyncIterator[tuple[Msg, int]]:
+async def scan_headers(
+    connection: Connection, stream: str, subject: str
+) -> AsyncIterator[tuple[Arrived, int]]:
     """Each message with its stream sequence, as the stream is when the scan begins. Raises Unavailable."""
     name = f"scan_{secrets.token_hex(6)}"
     config = {
@@ -29,18 +30,14 @@ async def scan_headers(connection: Connection, stream: str, subject: str) -> Asy
     }
     made = await connection.api(f"CONSUMER.CREATE.{stream}.{name}", {"stream_name": stream, "config": config})
     left = int(made["num_pending"])
-    inbox = connection.client.new_inbox()
-    arrived: asyncio.Queue[Msg] = asyncio.Queue()
-
-    async def take(message: Msg) -> None:
-        arrived.put_nowait(message)
-
-    subscription = await connection.client.subscribe(inbox, cb=take)
+    arrived: asyncio.Queue[Arrived] = asyncio.Queue()
+    listening = await connection.wire.listen(arrived.put_nowait)
+    subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}"
     try:
         while left > 0:
             asked = min(PAGE, left)
             pull = json.dumps({"batch": asked, "no_wait": True}).encode()
-            await connection.publish(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}", pull, reply=inbox)
+            await connection.wire.send(frame(subject, pull, {}, reply=listening.inbox))
             for _ in range(asked):
                 message = await _next(arrived)
                 if not message.reply:
@@ -48,11 +45,11 @@ async def scan_headers(connection: Connection, stream: str, subject: str) -> Asy
                 left -= 1
                 yield message, int(message.reply.split(".")[-4])
     finally:
-        await subscription.unsubscribe()
+        await connection.wire.stop(listening)
         await connection.api(f"CONSUMER.DELETE.{stream}.{name}")
 
 
-async def _next(arrived: asyncio.Queue[Msg]) -> Msg:
+async def _next(arrived: asyncio.Queue[Arrived]) -> Arrived:
     try:
         async with asyncio.timeout(TIMEOUT):
             return await arrived.get()

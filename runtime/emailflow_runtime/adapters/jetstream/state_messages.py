@@ -3,6 +3,7 @@
 The headers make scans cheap: they tell what a record waits for without its body.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
@@ -83,7 +84,9 @@ def _schedule_time(at: int) -> str:
     return (_EPOCH + timedelta(microseconds=-(-at // 1000))).isoformat().replace("+00:00", "Z")
 
 
-def record_head(subjects: StateSubjects, subject: str, headers: dict[str, str], sequence: int) -> RecordHead:
+def record_head(
+    subjects: StateSubjects, subject: str, headers: Mapping[str, str], sequence: int
+) -> RecordHead:
     """The head of the record stored at this subject."""
     tokens = subject.removeprefix(f"{subjects.prefix}.journey.").split(".")
     flow, contact, instance = tokens

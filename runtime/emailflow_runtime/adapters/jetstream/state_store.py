@@ -8,8 +8,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 
-from nats.aio.msg import Msg
-
 from emailflow_api.jetstream.naming import Names
 from emailflow_runtime.adapters.jetstream.batch import Message, publish_all
 from emailflow_runtime.adapters.jetstream.connection import (
@@ -26,6 +24,7 @@ from emailflow_runtime.adapters.jetstream.state_messages import (
     message,
     record_head,
 )
+from emailflow_runtime.adapters.jetstream.wire import Arrived
 from emailflow_runtime.app.stores import Change, EnrolmentKey, RecordHead
 from emailflow_runtime.core.contact import Contact
 from emailflow_runtime.core.journey import Enrolment, Record, decode_record
@@ -49,11 +48,14 @@ class JetStreamStateStore:
         self._subjects = names.state_subjects(shard)
         self._epoch = 0
         self._commits = 0
+        self._replicated = False
 
     # --- writing ------------------------------------------------------------------------------------
 
     async def claim(self) -> None:
         """See StateStore."""
+        info = await self._connection.api(f"STREAM.INFO.{self._stream}")
+        self._replicated = int(info["config"].get("num_replicas", 1)) > 1
         while True:
             last = await self._connection.direct_get(self._stream, {"last_by_subj": self._subjects.epoch})
             expected = last.headers["Nats-Sequence"] if last is not None and last.headers else "0"
@@ -78,7 +80,7 @@ class JetStreamStateStore:
         }
         while True:
             try:
-                return await publish_all(self._connection, messages, guard)
+                return await publish_all(self._connection, messages, guard, one_write=self._replicated)
             except JetStreamError as refused:
                 if refused.code == EPOCH_LOST:
                     raise EpochLost("another process owns this shard now") from refused
@@ -105,7 +107,7 @@ class JetStreamStateStore:
 
     # --- reading ------------------------------------------------------------------------------------
 
-    async def _last(self, subjects: Iterable[str]) -> AsyncIterator[Msg]:
+    async def _last(self, subjects: Iterable[str]) -> AsyncIterator[Arrived]:
         """The last message of each subject, wildcards allowed."""
         wanted = list(subjects)
         for start in range(0, len(wanted), AT_ONCE):
@@ -122,7 +124,7 @@ class JetStreamStateStore:
             for each in found:
                 yield each
 
-    async def _stored(self, subjects: Iterable[str]) -> list[Msg]:
+    async def _stored(self, subjects: Iterable[str]) -> list[Arrived]:
         """Like `_last`, but keeps trying while the store is away."""
         wanted = list(subjects)
         while True:
@@ -158,7 +160,7 @@ class JetStreamStateStore:
             found.setdefault((record.journey.flow, record.journey.contact), []).append(record)
         return found
 
-    def _tokens(self, stored: Msg) -> tuple[str, str, str]:
+    def _tokens(self, stored: Arrived) -> tuple[str, str, str]:
         headers = stored.headers or {}
         kind, flow, contact = headers["Nats-Subject"].removeprefix(f"{self._subjects.prefix}.").split(".")[:3]
         return kind, flow, contact

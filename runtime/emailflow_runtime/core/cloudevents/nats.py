@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from emailflow_runtime.core.cloudevents import headers as ce_headers
 from emailflow_runtime.core.cloudevents import json_format
 from emailflow_runtime.core.cloudevents.attributes import make_event
-from emailflow_runtime.core.cloudevents.errors import UnsupportedMediaType
-from emailflow_runtime.core.cloudevents.event import CloudEvent
+from emailflow_runtime.core.cloudevents.errors import MissingAttribute, UnsupportedMediaType
+from emailflow_runtime.core.cloudevents.event import CloudEvent, ExtensionValue
 from emailflow_runtime.core.cloudevents.media_types import JSON, Mode, content_mode
 
 
@@ -25,6 +25,26 @@ def encode(event: CloudEvent) -> tuple[dict[str, str], bytes]:
 def encode_structured(event: CloudEvent) -> tuple[dict[str, str], bytes]:
     """The event in structured mode: headers and payload."""
     return {"Content-Type": JSON}, json_format.encode(event)
+
+
+def read_stored(headers: Mapping[str, str], payload: bytes) -> CloudEvent:
+    """An event in binary mode that was valid when it was stored: nothing is judged again.
+
+    Raises MissingAttribute for a message that no `encode` of ours wrote.
+    """
+    found: dict[str, ExtensionValue] = {}
+    for header, text in headers.items():
+        if header.startswith("ce-"):
+            found[header[3:]] = (
+                ce_headers.decode_value(header[3:], text) if "%" in text or '"' in text else text
+            )
+    named = {name: found.pop(name, None) for name in _ATTRIBUTES}
+    if missing := next((name for name in ("id", "source", "type") if named[name] is None), None):
+        raise MissingAttribute(f"{missing}: expected a header ce-{missing}")
+    return CloudEvent(extensions=found, data=payload or None, **named)  # type: ignore[arg-type] # by name
+
+
+_ATTRIBUTES = ("id", "source", "type", "specversion", "subject", "time", "datacontenttype", "dataschema")
 
 
 def decode(headers: Mapping[str, str] | None, payload: bytes) -> CloudEvent:
