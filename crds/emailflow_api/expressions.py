@@ -61,6 +61,7 @@ _ALLOWED = {
     Result.STRING: (cel.Type.STRING, cel.Type.INT, cel.Type.UINT, cel.Type.DYN),
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PATH = re.compile(r"[a-z]+(\.[A-Za-z_][A-Za-z0-9_]*)+")
 _OUT_OF_RANGE = re.compile(r"Integer value '-?\d+' out of range")
 
 
@@ -72,19 +73,26 @@ class Bindings:
     are kept in its memory, too.
     """
 
-    __slots__ = ("_values", "activation")
+    __slots__ = ("_activation", "values")
 
     def __init__(self, values: dict[str, Any]) -> None:
-        self._values = values
-        self.activation = _RUNNING.Activation(data=values)
+        self.values = values
+        self._activation: Any = None
+
+    @property
+    def activation(self) -> Any:
+        """The values as CEL takes them."""
+        if self._activation is None:
+            self._activation = _RUNNING.Activation(data=self.values)
+        return self._activation
 
     def widen(self) -> None:
         """Turn integers that CEL can't hold (beyond 64 bits) into doubles, as JSON readers do.
 
         Rare, so it is done only after CEL has refused them, not before each evaluation.
         """
-        self._values = _widened(self._values)
-        self.activation = _RUNNING.Activation(data=self._values)
+        self.values = _widened(self.values)
+        self._activation = None
 
 
 def bind(
@@ -114,12 +122,22 @@ def bind(
 class Expression:
     """A compiled expression. Immutable; may be evaluated any number of times."""
 
-    __slots__ = ("_program", "result", "text")
+    __slots__ = ("_path", "_program", "result", "text")
 
     def __init__(self, text: str, result: Result, program: Any) -> None:
         self.text = text
         self.result = result
         self._program = program
+        self._path = text.split(".") if _PATH.fullmatch(text) and result is not Result.BOOL else ()
+
+    def _text_at_path(self, values: Mapping[str, Any]) -> str | None:
+        """The text that a plain path like `event.data.email` leads to: most mappings are nothing else, and
+        CEL takes twenty times as long. None when it leads to anything but text."""
+        found: Any = values
+        for name in self._path:
+            if type(found) is not dict or (found := found.get(name)) is None:
+                return None
+        return found if type(found) is str else None
 
     def evaluate(self, bindings: Bindings) -> Any:
         """The value: a bool, a str or a JSON value, as `result` says.
@@ -127,6 +145,8 @@ class Expression:
         Raises MissingValue (a field that isn't there) or another ExpressionFailed (wrong types, overflow,
         a result that isn't what was asked for).
         """
+        if self._path and (text := self._text_at_path(bindings.values)) is not None:
+            return text
         outcome = self._program.eval(bindings.activation)
         if outcome.type() == cel.Type.ERROR and _OUT_OF_RANGE.search(_failure_text(outcome)):
             bindings.widen()

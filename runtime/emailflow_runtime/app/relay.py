@@ -13,6 +13,9 @@ from emailflow_runtime.app.stores import EventLog, LogEntry
 from emailflow_runtime.errors import Unavailable
 
 MAX_BATCH = 500
+MOMENT = 0.02
+"""Seconds between batches that are small: a batch costs the server as much as 200 messages in it."""
+ENOUGH = 200
 RETRY_AFTER = 0.5
 """Seconds between attempts while EVENTS can't be written."""
 
@@ -35,16 +38,19 @@ class Relay:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._waiting = 0
+        self._published_at = 0.0
 
     def put(self, parcel: Parcel) -> None:
         """Queue facts that have just been committed."""
         self._parcels.append(parcel)
+        self._waiting += len(parcel.entries)
         self._idle.clear()
         self._wake.set()
 
     def backlog(self) -> int:
         """How many facts wait."""
-        return sum(len(parcel.entries) for parcel in self._parcels)
+        return self._waiting
 
     async def drained(self) -> None:
         """Return when everything queued is published."""
@@ -56,8 +62,17 @@ class Relay:
             await self._wake.wait()
             self._wake.clear()
             while self._parcels:
+                await self._gather()
                 await self._publish(self._next())
+                self._published_at = asyncio.get_running_loop().time()
             self._idle.set()
+
+    async def _gather(self) -> None:
+        """Let more come, when little waits and the last batch was a moment ago."""
+        loop = asyncio.get_running_loop()
+        pause = self._published_at + MOMENT - loop.time()
+        if pause > 0 and self._waiting < ENOUGH:
+            await asyncio.sleep(pause)
 
     def _next(self) -> list[Parcel]:
         parcels: list[Parcel] = []
@@ -65,6 +80,7 @@ class Relay:
         while self._parcels and (not parcels or size + len(self._parcels[0].entries) <= MAX_BATCH):
             size += len(self._parcels[0].entries)
             parcels.append(self._parcels.popleft())
+        self._waiting -= size
         return parcels
 
     async def _publish(self, parcels: Sequence[Parcel]) -> None:

@@ -9,7 +9,8 @@ from emailflow_runtime.core.cloudevents.event import CloudEvent
 
 
 def _digest(*parts: str, size: int = 16) -> bytes:
-    joined = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
+    encoded = [part.encode() for part in parts]
+    joined = b"".join([len(part).to_bytes(4, "big") + part for part in encoded])
     return hashlib.blake2b(joined, digest_size=size).digest()
 
 

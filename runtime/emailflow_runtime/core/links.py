@@ -6,7 +6,6 @@ changed in is no link at all (DESIGN section 8). Pure: keys are handed in.
 
 import base64
 import binascii
-import hashlib
 import hmac
 
 import msgspec
@@ -54,7 +53,7 @@ class Keyring:
         return link
 
     def _signature(self, name: str, body: bytes) -> bytes:
-        return hmac.new(self._keys[name], body, hashlib.sha256).digest()[:_SIGNATURE]
+        return hmac.digest(self._keys[name], body, "sha256")[:_SIGNATURE]
 
 
 def parse_keyring(text: str) -> Keyring:
