@@ -14,7 +14,7 @@ from tests.integration.laptop.conftest import Dev, until
 
 KIND = "com.example.signed_up"
 SIGN_UPS = 100
-UNKNOWN = "emailflow.default.default.events.0.dev.emailflow.message.unknown"
+UNKNOWN = "emailflow.default.default.events.0.own.dev.emailflow.message.unknown"
 
 
 def unknown_mails(dev: Dev) -> set[str]:

@@ -15,6 +15,17 @@ TIMERS_CONSUMER = "_timers"
 DOOR_CONSUMER = "_door"
 """The system consumer of IN, shared by the doors of all runtime pods."""
 
+FACTS = frozenset(
+    f"dev.emailflow.{fact}"
+    for fact in (
+        *("journey.entered", "journey.advanced", "journey.exited", "journey.completed"),
+        *("message.requested", "message.attempted", "message.accepted", "message.deferred"),
+        *("message.skipped", "message.failed", "message.unknown"),
+    )
+)
+"""What journeys themselves do. In EVENTS it stands apart from what came in, since it says nothing of
+contacts: their reader would read five facts a mail for nothing."""
+
 
 def type_tokens(event_type: str) -> str:
     """A CloudEvents type as subject tokens: dots separate, what NATS doesn't allow is percent-encoded.
@@ -98,8 +109,14 @@ class Names(NamedTuple):
         return f"{self.subject_prefix}.in.{type_tokens(event_type)}"
 
     def event_subject(self, shard: int, event_type: str) -> str:
-        """Where an event of this type stands in EVENTS."""
-        return f"{self.subject_prefix}.events.{shard}.{type_tokens(event_type)}"
+        """Where an event of this type stands in EVENTS: below `own` what journeys did, below `in` what
+        doors let in."""
+        side = "own" if event_type in FACTS else "in"
+        return f"{self.subject_prefix}.events.{shard}.{side}.{type_tokens(event_type)}"
+
+    def shard_arrivals(self, shard: int) -> str:
+        """All events of one shard that doors let in."""
+        return f"{self.subject_prefix}.events.{shard}.in.>"
 
     def shard_events(self, shard: int) -> str:
         """All events of one shard."""

@@ -128,9 +128,9 @@ def consumer_name(flow: str, shard: int) -> str:
 
 
 def contacts_consumer(names: Names, shard: int) -> Config:
-    """The system consumer that reads every event of a shard, to keep its contacts."""
+    """The system consumer that reads everything that came into a shard, to keep its contacts."""
     name = consumer_name(CONTACTS_CONSUMER, shard)
-    return {**_owned(name, [names.shard_events(shard)]), "deliver_policy": "all"}
+    return {**_owned(name, [names.shard_arrivals(shard)]), "deliver_policy": "all"}
 
 
 def timers_consumer(names: Names, shard: int) -> Config:

@@ -70,7 +70,7 @@ class FlowRunner:
         while True:
             batch = await self.feed.next_batch()
             events = [each for each in batch if isinstance(each, DeliveredEvent)]
-            await self._reading.mark.reached(events[-1].sequence)
+            await self._barrier.read(events[-1].sequence)
             await self._catalog.until_released(self.flow)
             await self._desk.load(self.flow, [each.contact for each in events if each.contact])
             for event in events:

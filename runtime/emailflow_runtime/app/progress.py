@@ -6,8 +6,9 @@ when it started.
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
+from emailflow_api.jetstream.naming import FACTS
 from emailflow_runtime.app.stores import EventLog, Feed
 from emailflow_runtime.errors import EmailFlowError, Unavailable
 
@@ -80,7 +81,7 @@ class Barrier:
         self._next: asyncio.Task[int] | None = None
 
     async def end(self) -> int:
-        """The sequence of the shard's last event, as of this call or later."""
+        """The sequence of the last event that came into the shard, as of this call or later."""
         if self._next is None:
             self._next = asyncio.create_task(self._ask())
         return await asyncio.shield(self._next)
@@ -89,12 +90,22 @@ class Barrier:
         async with self._question:
             # From here on the answer may be older than the call, so later callers need another question.
             self._next = None
-            while True:
-                try:
-                    return await self._log.last_sequence(self._shard)
-                except Unavailable as away:
-                    log.info("the end of the log is not known: %s", away)
-                    await asyncio.sleep(RECHECK)
+            return await self._known(lambda: self._log.last_arrival(self._shard))
+
+    async def _known(self, ask: Callable[[], Awaitable[int]]) -> int:
+        while True:
+            try:
+                return await ask()
+            except Unavailable as away:
+                log.info("the end of the log is not known: %s", away)
+                await asyncio.sleep(RECHECK)
+
+    async def read(self, sequence: int) -> None:
+        """Return when the contacts know everything that came in up to here."""
+        mark = self._reading.mark
+        if mark.value < sequence:
+            end = await self.end()
+            await self._reached(mark, self._contacts, min(sequence, end), end)
 
     async def passed(self, mark: Watermark, types: Iterable[str], feed: Feed) -> None:
         """Return when the contacts, and the flow whose mark, types and feed these are, have decided
@@ -102,6 +113,10 @@ class Barrier:
         end = await self.end()
         await self._reached(self._reading.mark, self._contacts, end, end)
         wanted = self._reading.last_of(types)
+        # What journeys did is not for the reader of the contacts to tell of.
+        if own := FACTS.intersection(types):
+            wanted = max(wanted, await self._known(lambda: self._log.last_fact(self._shard, own)))
+            end = max(end, wanted)
         if mark.value < wanted:
             await self._reached(mark, feed, wanted, end)
 

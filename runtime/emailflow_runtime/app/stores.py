@@ -4,7 +4,7 @@ In the machinery's own words. What a commit costs, how it is fenced and how a lo
 resolved is the adapter's business (ADR 0001, 0002).
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
 import msgspec
@@ -38,6 +38,12 @@ class EventLog(Protocol):
 
     async def last_sequence(self, shard: int) -> int:
         """The sequence of a shard's last event, 0 when there is none. Raises Unavailable."""
+
+    async def last_arrival(self, shard: int) -> int:
+        """The same for what came in, which leaves out what journeys did (`naming.FACTS`)."""
+
+    async def last_fact(self, shard: int, types: Collection[str]) -> int:
+        """The same for what journeys did, of these types alone."""
 
     async def fill(self) -> float:
         """The share of its bound that the log occupies, 0 to 1. Raises Unavailable."""
@@ -199,7 +205,7 @@ class Feeds(Protocol):
         """The feed of one flow."""
 
     def contacts(self, shard: int) -> Feed:
-        """Every event of the shard."""
+        """Everything that came into the shard: not what its journeys did (`naming.FACTS`)."""
 
     def timers(self, shard: int) -> Feed:
         """The shard's fired timers."""

@@ -105,3 +105,15 @@ async def test_the_end_is_told_by_shard(log):
 
     assert await log.last_sequence(0) == 2
     assert await log.last_sequence(1) == 0
+
+
+async def test_what_journeys_did_stands_apart_from_what_came_in(log, other):
+    fact = CloudEvent(id="f1", source="/emailflow", type="dev.emailflow.journey.completed")
+    await log.append([entry(1), LogEntry(fact, "c1", 0), entry(2), LogEntry(fact, "c1", 0)])
+
+    assert await log.last_sequence(0) == 4
+    assert await log.last_arrival(0) == 3
+    assert await log.last_fact(0, [fact.type, "dev.emailflow.journey.exited"]) == 4
+    assert await log.last_fact(0, ["dev.emailflow.journey.exited"]) == 0
+    assert await log.last_arrival(1) == 0
+    assert await stored(other, 2) == [entry(1), entry(2)]

@@ -1,6 +1,7 @@
 """The barrier: nobody overtakes what was accepted before."""
 
 import asyncio
+from collections.abc import Collection
 
 from emailflow_runtime.app.progress import Barrier, Reading, Watermark
 from emailflow_runtime.app.stores import Standing
@@ -9,14 +10,19 @@ from emailflow_runtime.app.stores import Standing
 class Log:
     """A log that ends at `end`."""
 
-    def __init__(self, end: int) -> None:
+    def __init__(self, end: int, facts: int = 0) -> None:
         self.end = end
+        self.facts = facts
         self.asked = 0
 
-    async def last_sequence(self, shard: int) -> int:
+    async def last_arrival(self, shard: int) -> int:
         self.asked += 1
         await asyncio.sleep(0)
         return self.end
+
+    async def last_fact(self, shard: int, types: Collection[str]) -> int:
+        await asyncio.sleep(0)
+        return self.facts
 
 
 class Feed:
@@ -64,3 +70,26 @@ async def test_many_waiters_share_one_question() -> None:
     one = barrier(log, reading, Feed(IDLE))
     assert await asyncio.gather(*(one.end() for _ in range(50))) == [3] * 50
     assert log.asked <= 2
+
+
+async def test_a_flow_that_facts_trigger_waits_for_them_too() -> None:
+    reading, mark = Reading(), Watermark()
+    reading.note([("order", 3)])
+    one = barrier(Log(3, facts=9), reading, Feed(IDLE))
+    types = ["dev.emailflow.journey.completed"]
+    waiting = asyncio.create_task(one.passed(mark, types, Feed(BUSY)))  # type: ignore[arg-type]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    mark.advance(8)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    mark.advance(9)
+    async with asyncio.timeout(5):
+        await waiting
+
+
+async def test_what_journeys_did_is_not_waited_for_at_the_contacts() -> None:
+    reading = Reading()
+    reading.note([("order", 3)])
+    async with asyncio.timeout(5):
+        await barrier(Log(3), reading, Feed(BUSY)).read(9)

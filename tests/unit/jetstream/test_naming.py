@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emailflow_api.jetstream.naming import Names, TimerAddress, type_tokens
+from emailflow_api.jetstream.naming import FACTS, Names, TimerAddress, type_tokens
+from emailflow_runtime.core.facts import Fact
 
 NAMES = Names("mail", "default")
 
@@ -39,3 +40,11 @@ def test_a_fired_timer_tells_which_one_it_was() -> None:
     assert subjects.parse_fired(subjects.fired(address)) == address
     with pytest.raises(ValueError, match="not a fired timer"):
         subjects.parse_fired(subjects.timer(address))
+
+
+def test_facts_are_all_that_journeys_do():
+    assert {fact_type_of(each) for each in Fact.__args__} == FACTS
+
+
+def fact_type_of(kind):
+    return f"dev.emailflow.{kind.__struct_config__.tag}"

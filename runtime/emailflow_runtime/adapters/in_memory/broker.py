@@ -4,10 +4,10 @@ Owners and doors get ports over it; each makes its own, as each process has its 
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
-from emailflow_api.jetstream.naming import CONTACTS_CONSUMER, TIMERS_CONSUMER
+from emailflow_api.jetstream.naming import CONTACTS_CONSUMER, FACTS, TIMERS_CONSUMER
 from emailflow_api.plans import Plans
 from emailflow_runtime.adapters.in_memory.shard_state import ShardState
 from emailflow_runtime.adapters.in_memory.stream import Consumer, Stream
@@ -32,7 +32,7 @@ class Broker:
         """Told of new plans and consumers."""
         self.fill = 0.0
         """The share of its bound that the log occupies."""
-        self._ends: dict[int, int] = {}
+        self._ends: dict[tuple[int, str], int] = {}
         self._consumers: dict[tuple[str, int], Consumer] = {}
         for shard, state in enumerate(self.states):
             mine = partial(_is_of, shard)
@@ -42,11 +42,12 @@ class Broker:
     def append(self, entry: LogEntry) -> None:
         """An event reaches the log."""
         subject = f"{entry.shard}.{entry.event.type}"
-        self._ends[entry.shard] = self.events.append(subject, entry)
+        self._ends[entry.shard, entry.event.type] = self.events.append(subject, entry)
 
-    def last_event(self, shard: int) -> int:
-        """The sequence of the shard's last event, 0 when there is none."""
-        return self._ends.get(shard, 0)
+    def last_event(self, shard: int, wants: Callable[[str], bool] = lambda _: True) -> int:
+        """The sequence of the shard's last event of a type that is wanted, 0 when there is none."""
+        ends = [end for (place, kind), end in self._ends.items() if place == shard and wants(kind)]
+        return max(ends, default=0)
 
     async def provide_flow(self, flow: str, types: Iterable[str]) -> None:
         """Make the flow's consumers, of these CloudEvents types, unless they are there. New ones start
@@ -68,4 +69,5 @@ class Broker:
 
 
 def _is_of(shard: int, subject: str) -> bool:
-    return subject.startswith(f"{shard}.")
+    place, _, kind = subject.partition(".")
+    return place == str(shard) and kind not in FACTS

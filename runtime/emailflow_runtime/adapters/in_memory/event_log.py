@@ -1,8 +1,9 @@
 """EVENTS in memory."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from emailflow_api.jetstream.naming import FACTS
 from emailflow_runtime.adapters.in_memory.broker import Broker
 from emailflow_runtime.app.stores import LogEntry
 
@@ -23,6 +24,16 @@ class InMemoryEventLog:
         """See EventLog."""
         await asyncio.sleep(0)
         return self._broker.last_event(shard)
+
+    async def last_arrival(self, shard: int) -> int:
+        """See EventLog."""
+        await asyncio.sleep(0)
+        return self._broker.last_event(shard, lambda kind: kind not in FACTS)
+
+    async def last_fact(self, shard: int, types: Collection[str]) -> int:
+        """See EventLog."""
+        await asyncio.sleep(0)
+        return self._broker.last_event(shard, types.__contains__)
 
     async def fill(self) -> float:
         """See EventLog."""

@@ -1,6 +1,7 @@
 """EVENTS: appending events and facts, durably, and where the log ends."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -52,6 +53,17 @@ class JetStreamEventLog:
 
     async def last_sequence(self, shard: int) -> int:
         """See EventLog."""
-        body = {"last_by_subj": self._names.shard_events(shard)}
-        found = await self._connection.direct_get(self._names.events, body)
-        return int(found.headers["Nats-Sequence"]) if found is not None and found.headers else 0
+        return await self._last(self._names.shard_events(shard))
+
+    async def last_arrival(self, shard: int) -> int:
+        """See EventLog."""
+        return await self._last(self._names.shard_arrivals(shard))
+
+    async def last_fact(self, shard: int, types: Collection[str]) -> int:
+        """See EventLog."""
+        subjects = [self._names.event_subject(shard, each) for each in types]
+        return max(await asyncio.gather(*map(self._last, subjects)), default=0)
+
+    async def _last(self, subject: str) -> int:
+        found = await self._connection.direct_get(self._names.events, {"last_by_subj": subject})
+        return int(found.headers["Nats-Sequence"]) if found is not None else 0

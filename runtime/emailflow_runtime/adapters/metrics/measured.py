@@ -1,6 +1,6 @@
 """Ports that count and time what passes through them. Each does just what the one inside it does."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from time import perf_counter
 
 from emailflow_runtime.adapters.metrics.series import Series
@@ -57,6 +57,14 @@ class MeasuredLog:
     async def last_sequence(self, shard: int) -> int:
         """See EventLog."""
         return await self._inner.last_sequence(shard)
+
+    async def last_arrival(self, shard: int) -> int:
+        """See EventLog."""
+        return await self._inner.last_arrival(shard)
+
+    async def last_fact(self, shard: int, types: Collection[str]) -> int:
+        """See EventLog."""
+        return await self._inner.last_fact(shard, types)
 
     async def fill(self) -> float:
         """See EventLog."""
