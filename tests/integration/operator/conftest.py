@@ -161,6 +161,7 @@ async def start_operator(kubeconfig: Path, tmp_path: Path, namespaces: Any) -> A
     yield start
     for each in started:
         await each.stop()
+        sys.stdout.write(f"--- {each.name}\n{each.log.read_text()}")  # shown when the test has failed
 
 
 class Space:
@@ -196,7 +197,7 @@ class Space:
         async def is_so() -> bool:
             return await self.ready(plural, name) == wanted
 
-        assert await until(is_so, within), await self.get(plural, name)
+        assert await until(is_so, within), json.dumps(await self.get(plural, name))
 
 
 @pytest.fixture

@@ -15,6 +15,18 @@ from emailflow_operator.adapters.nats_connection import NatsConnection
 from .conftest import FLOW, TEMPLATE, runtime, until
 
 EDITED = FLOW.replace("[{name: hello,", "[{name: first, wait: {for: PT1H}}, {name: hello,")
+EVENT_TYPE = """
+apiVersion: emailflow.dev/v1alpha1
+kind: EventType
+metadata: {name: signed-up}
+spec: {type: com.example.signed_up}
+"""
+CONFIG_MAP = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: f}
+data: {b: Hello}
+"""
 
 
 class Reader:
@@ -117,7 +129,7 @@ async def test_a_deleted_flow_drains_and_goes(space: Any, operator: Any, reader:
     space.apply(FLOW + "---" + TEMPLATE)
     await reader.report("hello", now=1)
     await space.becomes("emailflows", "hello", ("True", "Succeeded"))
-    space.delete("emailflow", "hello")
+    space.delete("ef", "hello")
 
     async def is_draining() -> bool:
         plan = await reader.plan("hello")
@@ -142,7 +154,7 @@ async def test_a_flow_that_comes_back_goes_on(space: Any, operator: Any, reader:
     await space.becomes("emailflows", "hello", ("True", "Succeeded"))
     before = await reader.plan("hello")
     made = (await reader.consumer("hello"))["created"]
-    space.delete("emailflow", "hello")
+    space.delete("ef", "hello")
 
     async def is_draining() -> bool:
         plan = await reader.plan("hello")
@@ -150,6 +162,11 @@ async def test_a_flow_that_comes_back_goes_on(space: Any, operator: Any, reader:
 
     assert await until(is_draining)
     space.apply(FLOW)
+
+    async def is_back() -> bool:
+        return not await is_draining()
+
+    assert await until(is_back)
     await reader.report("hello", now=1)
     await space.becomes("emailflows", "hello", ("True", "Succeeded"))
     after = await reader.plan("hello")
@@ -217,8 +234,8 @@ async def test_what_others_change_or_delete_of_the_children_is_put_right(space: 
 
     assert await until(image)
     space.kubectl("annotate", "deployment/emailflow-default", "team=shop", there)
-    space.apply("{apiVersion: emailflow.dev/v1alpha1, kind: EventType, metadata: {name: x}, spec: {type: x}}")
-    await space.becomes("eventtypes", "x", ("True", "Succeeded"))
+    space.apply(EVENT_TYPE)
+    await space.becomes("eventtypes", "signed-up", ("True", "Succeeded"))
     assert (await is_back())["metadata"]["annotations"]["team"] == "shop"
 
 
@@ -232,6 +249,6 @@ async def test_an_attached_file_and_a_template_body_may_be_config_maps(
         + TEMPLATE.replace(body, "bodyFrom: {configMapKeyRef: {name: f, key: b}, format: markdown}")
     )
     await space.becomes("emailtemplates", "hello", ("False", "ConfigMapNotFound"))
-    space.apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: f}, data: {b: Hello}}")
+    space.apply(CONFIG_MAP)
     space.kubectl("annotate", "emailtemplate", "hello", "again=yes", f"--namespace={space.name}")
     await space.becomes("emailtemplates", "hello", ("True", "Succeeded"))

@@ -1,0 +1,177 @@
+"""What holds whatever happens to operator, NATS or objects: no writes at rest, no traces, take-over."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from .conftest import FLOW, TEMPLATE, OperatorProcess, runtime, until
+
+WRITES = re.compile(
+    r'^apiserver_request_total\{(.*verb="(?:APPLY|PATCH|POST|PUT|DELETE)".*)\} (\d+)', re.MULTILINE
+)
+LEASES = "/apis/coordination.k8s.io/v1/namespaces"
+
+
+def writes(space: Any) -> dict[str, str]:
+    """How often the API server was asked to write what, but for Leases."""
+    metrics = space.kubectl("get", "--raw", "/metrics")
+    return {what: count for what, count in WRITES.findall(metrics) if 'resource="leases"' not in what}
+
+
+async def holder(space: Any, operator: OperatorProcess) -> str:
+    lease = await space.api.get(f"{LEASES}/{operator.home}/leases/emailflow-operator")
+    return str(lease["spec"]["holderIdentity"]) if lease else ""
+
+
+async def passes(operator: OperatorProcess) -> int:
+    """How many passes its workers have made without an error."""
+    _, text = await operator.get("/metrics")
+    found = re.search(r'reconcile_total\{result="success"\} (\d+)', text)
+    return int(found[1]) if found else 0
+
+
+async def test_a_second_reconcile_writes_nothing(
+    space: Any, nats: Any, nats_server: Any, start_operator: Any
+) -> None:
+    operator = await start_operator("--watch-namespace", space.name, "--resync", "1")
+    space.apply(runtime(nats_server.url) + "---" + FLOW + "---" + TEMPLATE)
+    await space.becomes("emailruntimes", "default", ("True", "Succeeded"))
+    await space.becomes("emailflows", "hello", ("Unknown", "Progressing"))
+    done = await passes(operator)
+
+    async def passed_again(count: int) -> bool:
+        return await passes(operator) >= count
+
+    assert await until(lambda: passed_again(done + 2))
+    before, plans = writes(space), await nats.api(f"STREAM.INFO.KV_{space.name}_default_PLANS")
+    assert await until(lambda: passed_again(done + 5))
+    assert writes(space) == before
+    after = await nats.api(f"STREAM.INFO.KV_{space.name}_default_PLANS")
+    assert after["state"]["last_seq"] == plans["state"]["last_seq"]
+
+
+async def test_a_restarted_operator_writes_nothing_either(
+    space: Any, nats_server: Any, start_operator: Any
+) -> None:
+    options = ("--watch-namespace", space.name, "--resync", "1")
+    first = await start_operator(*options)
+    space.apply(runtime(nats_server.url) + "---" + FLOW + "---" + TEMPLATE)
+    await space.becomes("emailruntimes", "default", ("True", "Succeeded"))
+    await space.becomes("emailflows", "hello", ("Unknown", "Progressing"))
+    assert await first.stop() == 0
+    before = writes(space)
+    second = await start_operator(*options)
+    assert await until(lambda: passes(second))
+    assert writes(space) == before
+
+
+async def test_no_object_carries_a_trace_of_the_framework(
+    space: Any, nats_server: Any, start_operator: Any
+) -> None:
+    await start_operator("--watch-namespace", space.name)
+    space.apply(runtime(nats_server.url) + "---" + FLOW + "---" + TEMPLATE)
+    await space.becomes("emailflows", "hello", ("Unknown", "Progressing"))
+    kinds = "er,ef,et,epr,deployment,service,configmap"
+    for each in json.loads(space.kubectl("get", kinds, "-o=json", f"--namespace={space.name}"))["items"]:
+        metadata = each["metadata"]
+        assert "finalizers" not in metadata, metadata
+        foreign = [key for key in metadata.get("annotations", {}) if "kopf" in key or "zalando" in key]
+        assert foreign == []
+    events = space.kubectl("get", "events", "-o=json", f"--namespace={space.name}")
+    reporters = {each["reportingComponent"] for each in json.loads(events)["items"]}
+    assert reporters <= {"emailflow.dev/operator"}
+
+
+async def test_objects_go_at_once_while_nats_is_down(
+    space: Any, nats_server: Any, start_operator: Any
+) -> None:
+    await start_operator("--watch-namespace", space.name)
+    space.apply(runtime(nats_server.url) + "---" + FLOW + "---" + TEMPLATE)
+    await space.becomes("emailflows", "hello", ("Unknown", "Progressing"))
+    await nats_server.stop()
+    await space.becomes("emailflows", "hello", ("Unknown", "NatsUnreachable"))
+    space.kubectl("delete", "er,ef,et,epr", "--all", f"--namespace={space.name}", "--timeout=5s")
+
+
+async def test_nats_that_comes_back_is_used_again(space: Any, nats_server: Any, start_operator: Any) -> None:
+    await start_operator("--watch-namespace", space.name)
+    space.apply(runtime(nats_server.url))
+    await space.becomes("emailruntimes", "default", ("True", "Succeeded"))
+    await nats_server.stop()
+    await space.becomes("emailruntimes", "default", ("Unknown", "NatsUnreachable"))
+    await nats_server.start()
+    await space.becomes("emailruntimes", "default", ("True", "Succeeded"))
+
+
+async def test_a_peer_takes_over_from_a_killed_leader(
+    space: Any, nats_server: Any, start_operator: Any
+) -> None:
+    first = await start_operator("--watch-namespace", space.name)
+    space.apply(runtime(nats_server.url))
+    await space.becomes("emailruntimes", "default", ("True", "Succeeded"))
+    second = await start_operator("--watch-namespace", space.name)
+
+    async def stands_by() -> bool:
+        return (await second.get("/readyz"))[0] == 200
+
+    assert await until(stands_by)
+    assert await holder(space, first) == first.name
+    await first.kill()
+
+    space.apply(FLOW)
+    await space.becomes("emailflows", "hello", ("False", "TemplateNotFound"), within=20)
+    assert await holder(space, first) == second.name
+
+
+async def test_a_leader_that_is_asked_to_go_hands_over_at_once(space: Any, start_operator: Any) -> None:
+    first = await start_operator("--watch-namespace", space.name)
+
+    async def leads() -> bool:
+        return await holder(space, first) == first.name
+
+    assert await until(leads)
+    second = await start_operator("--watch-namespace", space.name)
+    assert await first.stop() == 0
+
+    async def took_over() -> bool:
+        return await holder(space, first) == second.name
+
+    assert await until(took_over, within=8)
+
+
+async def test_a_leader_whose_lease_is_taken_ends(space: Any, start_operator: Any) -> None:
+    operator = await start_operator("--watch-namespace", space.name)
+
+    async def leads() -> bool:
+        return await holder(space, operator) == operator.name
+
+    assert await until(leads)
+    taken = '{"spec": {"holderIdentity": "somebody-else"}}'
+    lease = ("lease", "emailflow-operator", f"--namespace={operator.home}")
+    space.kubectl("patch", *lease, "--type=merge", f"--patch={taken}")
+
+    async def ended() -> bool:
+        return operator.process is not None and operator.process.returncode is not None
+
+    assert await until(ended, within=15)
+    assert await operator.stop() != 0
+
+
+@pytest.mark.parametrize("policy", ["Retain", "Delete"])
+async def test_streams_outlive_their_runtime_unless_it_says_otherwise(
+    space: Any, nats: Any, nats_server: Any, start_operator: Any, policy: str
+) -> None:
+    await start_operator("--watch-namespace", space.name)
+    space.apply(runtime(nats_server.url, f", deletionPolicy: {policy}"))
+    await space.becomes("emailruntimes", "default", ("True", "Succeeded"))
+    space.apply(FLOW)
+    await space.becomes("emailflows", "hello", ("False", "TemplateNotFound"))
+    space.delete("er", "default")
+    await space.becomes("emailflows", "hello", ("False", "RuntimeNotFound"))
+
+    async def is_gone() -> bool:
+        return await nats.find(f"STREAM.INFO.{space.name}_default_EVENTS") is None
+
+    assert await until(is_gone, within=10 if policy == "Delete" else 0) == (policy == "Delete")
