@@ -107,9 +107,9 @@ def _incompatible(document: Document, new: EventType, old: Mapping[str, Any]) ->
 
 
 def _warnings(document: Document, lister: Lister) -> Iterable[Finding]:
-    """What compiling the object beside its neighbours finds."""
+    """What compiling the object beside its neighbours finds; of two rivals it is the later one."""
     neighbours = Neighbours(lister)
     compiled = compile_resources(
-        [document, *neighbours.of(document)], runtime=neighbours.runtime_for(document)
+        [*neighbours.of(document), document], runtime=neighbours.runtime_for(document)
     )
     return [each for each in compiled.findings if each.subject == document.subject]

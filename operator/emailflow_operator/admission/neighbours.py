@@ -12,8 +12,8 @@ from emailflow_api.reading import Document
 if TYPE_CHECKING:
     from emailflow_operator.admission.judgement import Lister
 
-SHARED = ("EmailProvider", "ContactPolicy", "EventType")
-"""Kinds that count in the runtime's namespace."""
+SHARED = ("EmailProvider", "ContactPolicy")
+"""Kinds of the runtime's namespace of which there are few."""
 Key = tuple[str, str]
 """Namespace and name."""
 
@@ -55,6 +55,10 @@ class Neighbours:
         yield from self._known("EmailRuntime", [(namespace, name)])
         for kind in SHARED:
             yield from self._lister.of(kind, namespace)
+        types = set(_types(document.value))
+        for contract in self._lister.of("EventType", namespace):
+            if _member(contract, "spec").get("type") in types:
+                yield contract
         yield from self._known("Namespace", [("", document.namespace)])
         templates = [
             each
@@ -80,15 +84,28 @@ class Neighbours:
 
 def _named(value: object, *members: str) -> Iterator[str]:
     """The `name` in every member of one of these names, however deep."""
+    for place in _mappings(value):
+        for member in members:
+            if isinstance(name := _member(place, member).get("name"), str):
+                yield name
+
+
+def _types(value: Mapping[str, Any]) -> Iterator[str]:
+    """The CloudEvents types that an object is about."""
+    spec = _member(value, "spec")
+    found: list[object] = [spec.get("type")]
+    for place in _mappings(spec):
+        listed = place.get("types")
+        found += listed if isinstance(listed, list) else []
+    return (each for each in found if isinstance(each, str))
+
+
+def _mappings(value: object) -> Iterator[Mapping[str, Any]]:
+    """Every object in the value, however deep."""
     if isinstance(value, Mapping):
-        for key, inner in value.items():
-            if key in members and isinstance(inner, Mapping) and isinstance(inner.get("name"), str):
-                yield inner["name"]
-            else:
-                yield from _named(inner, *members)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _named(inner, *members)
+        yield value
+    for inner in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        yield from _mappings(inner)
 
 
 def _member(value: Mapping[str, Any], *path: str) -> Mapping[str, Any]:

@@ -151,3 +151,30 @@ def test_a_flow_with_garbage_in_it_gets_an_answer(judged, flow, member, garbage,
     damaged = flow(**{member: garbage})
     assert judged(damaged, flow())["uid"] == "u1"
     assert judged(flow(), {**damaged, "metadata": metadata}, others=[damaged])["uid"] == "u1"
+
+
+def test_a_path_that_the_contract_does_not_have_is_a_warning(judged, flow, neighbours, resource):
+    contract = resource("EventType", "joined", {"type": "com.example.joined", "schema": CONTRACT})
+    other = resource("EventType", "other", {"type": "com.example.other", "schema": {"type": "nonsense"}})
+    filtered = flow(
+        trigger={"types": ["com.example.joined"], "filters": [{"cel": "event.data.totl > 0"}]},
+    )
+    [warning] = judged(filtered, others=[*neighbours, contract, other])["warnings"]
+    assert warning.startswith("spec.trigger.filters[0].cel: ")
+    assert "UnknownPath" in warning
+
+
+def test_a_second_contract_of_a_type_is_a_warning(judged, neighbours, resource):
+    first, second = (resource("EventType", name, {"type": "com.example.joined"}) for name in ("a", "b"))
+    assert "DuplicateType" in judged(second, others=[*neighbours, first])["warnings"][0]
+
+
+def test_a_layout_of_the_runtimes_namespace_is_found(judged, flow, neighbours, resource):
+    layout = {"subject": "x", "html": "<p>{% block content %}{% endblock %}</p>"}
+    base = resource("EmailTemplate", "base", layout, namespace="mail")
+    hello = resource("EmailTemplate", "hello", {"subject": "x", "html": "x", "layoutRef": {"name": "base"}})
+    runtime, provider, _ = neighbours
+    moved = [{**each, "metadata": {**each["metadata"], "namespace": "mail"}} for each in (runtime, provider)]
+    moved[0]["spec"] = {**moved[0]["spec"], "allowedNamespaces": {"from": "All"}}
+    elsewhere = flow(runtimeRef={"name": "default", "namespace": "mail"})
+    assert judged(elsewhere, others=[*moved, base, hello]) == {"uid": "u1", "allowed": True}
