@@ -7,7 +7,7 @@ ADR 0002. Pure: desired state as data.
 from typing import Any
 
 from emailflow_api.durations import seconds
-from emailflow_api.jetstream.naming import CONTACTS_CONSUMER, TIMERS_CONSUMER, Names
+from emailflow_api.jetstream.naming import CONTACTS_CONSUMER, DOOR_CONSUMER, TIMERS_CONSUMER, Names
 from emailflow_api.plans import FlowPlan, Program, RuntimePlan
 
 SECOND = 1_000_000_000
@@ -20,6 +20,9 @@ FIRED_TTL = "10m"
 """How long a fired timer stays; the record's `wakeAt` is the truth, and is rescanned at take-over."""
 REPLAY_REQUESTED = "dev.emailflow.replay.requested"
 """In every flow's feed: a flow that it names reads a stretch of EVENTS again."""
+
+HEADERS_BYTES = 64 << 10
+"""What an event's headers may weigh on NATS."""
 
 Config = dict[str, Any]
 
@@ -35,6 +38,8 @@ def streams(runtime: RuntimePlan, *, replicas: int = 1, events_bytes: int = 8 <<
             "subjects": [f"{names.subject_prefix}.in.>"],
             "retention": "workqueue",
             "discard": "new",
+            # What is too large is refused at once, to the producer's face; headers need some room.
+            "max_msg_size": runtime.max_body_bytes + HEADERS_BYTES,
             "max_bytes": events_bytes // 8,
         },
         {
@@ -125,6 +130,27 @@ def _start(start_from: str) -> Config:
 def consumer_name(flow: str, shard: int) -> str:
     """The consumer of one flow on one shard."""
     return flow if shard == 0 else f"{flow}_{shard}"
+
+
+def system_consumers(names: Names, shards: int) -> list[tuple[str, Config]]:
+    """The consumers that every runtime has, whatever its flows: each with the stream that it is on."""
+    made = [(names.inbound, door_consumer())]
+    for shard in range(shards):
+        made.append((names.events, contacts_consumer(names, shard)))
+        made.append((names.state(shard), timers_consumer(names, shard)))
+    return made
+
+
+def door_consumer() -> Config:
+    """The system consumer of IN: a work queue has one, and all doors share it."""
+    return {
+        "durable_name": DOOR_CONSUMER,
+        "name": DOOR_CONSUMER,
+        "ack_policy": "explicit",
+        "ack_wait": 30 * SECOND,
+        "max_ack_pending": 65_536,
+        "deliver_policy": "all",
+    }
 
 
 def contacts_consumer(names: Names, shard: int) -> Config:

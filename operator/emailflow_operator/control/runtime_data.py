@@ -14,10 +14,9 @@ from emailflow_api.jetstream.naming import Names, Role
 from emailflow_api.jetstream.topology import (
     Config,
     consumer_name,
-    contacts_consumer,
     flow_consumer,
     streams,
-    timers_consumer,
+    system_consumers,
 )
 from emailflow_api.plans import Plans
 from emailflow_api.plans.entries import from_entries, to_entries
@@ -135,9 +134,8 @@ class RuntimeData:
         await data.ensure_streams(
             streams(runtime, replicas=replicas, events_bytes=self._world.options.events_bytes)
         )
-        for shard in range(runtime.shards):
-            await data.ensure_consumers(self._names.events, [contacts_consumer(self._names, shard)])
-            await data.ensure_consumers(self._names.state(shard), [timers_consumer(self._names, shard)])
+        for stream, config in system_consumers(self._names, runtime.shards):
+            await data.ensure_consumers(stream, [config])
         if self.plans is not None:
             await data.ensure_consumers(self._names.events, self._consumers(self.plans))
         await data.reports.listen(self._changed)

@@ -16,10 +16,12 @@ from emailflow_runtime.adapters.jetstream.event_log import JetStreamEventLog
 from emailflow_runtime.adapters.jetstream.feed import JetStreamFeeds
 from emailflow_runtime.adapters.jetstream.history import EventHistory
 from emailflow_runtime.adapters.jetstream.janitor import JetStreamLogKeeping
+from emailflow_runtime.adapters.jetstream.inbound import InboundStream
 from emailflow_runtime.adapters.jetstream.lease_bucket import LeaseBucket
 from emailflow_runtime.adapters.jetstream.plan_bucket import PlanBucket
 from emailflow_runtime.adapters.jetstream.report_bucket import ReportBucket
 from emailflow_runtime.adapters.jetstream.state_store import JetStreamStateStore
+from emailflow_runtime.adapters.nats_door import NatsDoor
 from emailflow_runtime.adapters.render_worker.pool import RenderPool
 from emailflow_runtime.adapters.system_clock import SystemClock
 from emailflow_runtime.app.catalog import Catalog
@@ -58,6 +60,12 @@ class Runtime:
         self.catalog = Catalog(plans)
         self._storing = LogIngest(self.catalog, log, aliases, dead_letters)
         self.ingest = watched.ingest(self._storing)
+        self._nats_door = NatsDoor(
+            InboundStream(connection, names),
+            self.ingest,
+            max_bytes=lambda: self.catalog.plans.runtime.max_body_bytes,
+            refused=watched.refused,
+        )
         self.links = MailLinks(surroundings.keyring, self.catalog, log, SystemClock())
         self._plans = PlanBucket(connection, names.bucket("PLANS"))
         self._connection = connection
@@ -118,6 +126,7 @@ class Runtime:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.catalog.follow(self._plans))
                 group.create_task(self._storing.run())
+                group.create_task(self._nats_door.run())
                 group.create_task(self._ownership.run())
                 group.create_task(self.janitor.run())
         finally:
@@ -130,4 +139,4 @@ class Runtime:
 
         Events are accepted on until `run` is cancelled.
         """
-        await self._ownership.leave(within)
+        await asyncio.gather(self._ownership.leave(within), self._nats_door.stop(within))

@@ -7,7 +7,7 @@ import pytest
 
 from emailflow_runtime.adapters.jetstream.plan_bucket import PlanBucket
 
-from .conftest import NAMES, subjects, until
+from .conftest import KIND, NAMES, subjects, until
 
 
 @pytest.fixture
@@ -28,6 +28,19 @@ async def test_an_event_becomes_a_mail(ready, mailbox):
     assert await until(arrived) == ["Hello ana"]
     (mail,) = mailbox.messages().messages
     assert b"<https://mail.example.com/l/" in mailbox.message(mail.id).source
+
+
+async def test_an_event_that_is_published_on_nats_becomes_a_mail(ready, operator, mailbox):
+    headers = {"ce-specversion": "1.0", "ce-id": "n1", "ce-source": "/shop", "ce-type": KIND}
+    headers["ce-datacontenttype"] = "application/json"
+    data = b'{"email": "ana@example.com", "name": "Ana"}'
+    for _ in range(2):
+        await operator.connection.request(NAMES.inbound_subject(KIND), data, headers)
+
+    async def arrived():
+        return await subjects(mailbox)
+
+    assert await until(arrived) == ["Hello Ana"]
 
 
 async def test_it_waits_unready_for_what_the_operator_makes(pod, operator, plans):

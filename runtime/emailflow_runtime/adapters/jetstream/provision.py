@@ -10,10 +10,9 @@ from emailflow_api.jetstream.naming import Names
 from emailflow_api.jetstream.topology import (
     Config,
     consumer_name,
-    contacts_consumer,
     flow_consumer,
     streams,
-    timers_consumer,
+    system_consumers,
 )
 from emailflow_api.plans import Plans, RuntimePlan
 from emailflow_runtime.adapters.jetstream.connection import Connection, JetStreamError
@@ -31,9 +30,8 @@ async def provision_streams(connection: Connection, runtime: RuntimePlan, *, eve
         else:
             await connection.api(f"STREAM.CREATE.{name}", config)
     names = Names(runtime.namespace, runtime.name)
-    for shard in range(runtime.shards):
-        await _ensure_consumer(connection, names.events, contacts_consumer(names, shard))
-        await _ensure_consumer(connection, names.state(shard), timers_consumer(names, shard))
+    for stream, config in system_consumers(names, runtime.shards):
+        await _ensure_consumer(connection, stream, config)
 
 
 async def provision_flows(connection: Connection, plans: Plans) -> None:

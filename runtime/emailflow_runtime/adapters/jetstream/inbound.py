@@ -1,0 +1,175 @@
+"""Stream IN for the NATS door: one work queue, shared by the doors of all replicas.
+
+A pull is always under way, with a heartbeat: silence means that it was lost, and it is sent again.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping, Sequence
+
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from emailflow_api.jetstream.naming import DOOR_CONSUMER, Names, Role
+from emailflow_runtime.adapters.jetstream.batch import Message, publish_all
+from emailflow_runtime.adapters.jetstream.connection import Connection, JetStreamError
+from emailflow_runtime.app.inbound import Inbound, Refusal
+from emailflow_runtime.errors import Unavailable
+
+BATCH = 256
+SECOND = 1_000_000_000
+EXPIRES = 30
+HEARTBEAT = 2
+SILENCE = 2.5 * HEARTBEAT
+RETRY_AFTER = 0.5
+ORIGIN = "_door"
+REPLY = "EmailFlow-Reply"
+"""A producer names in it where refusals go: JetStream itself answers the publish."""
+HELD = "EmailFlow-Was-"
+"""Before the names of producers' headers that would mean something to NATS, or to EmailFlow."""
+LONGEST_MESSAGE = 1000
+LONGEST_REPLY = 256
+ROOM = 512
+"""Bytes that the protocol may take beside headers and data."""
+
+log = logging.getLogger(__name__)
+
+
+class InboundStream:
+    """The port InboundQueue on JetStream."""
+
+    def __init__(self, connection: Connection, names: Names) -> None:
+        self._connection = connection
+        self._names = names
+        self._prefix = names.inbound_subjects.removesuffix(">")
+        self._inboxes = tuple(f"{names.inbox(role)}." for role in (Role.PRODUCER, Role.SIDECAR))
+        self._arrived: asyncio.Queue[Msg] = asyncio.Queue()
+        self._subscription: Subscription | None = None
+        self._inbox = ""
+        self._asked = 0
+
+    # --- taking -------------------------------------------------------------------------------------
+
+    async def take(self) -> Sequence[Inbound]:
+        """See InboundQueue."""
+        taken: list[Inbound] = []
+        while not taken:
+            await self._pull()
+            try:
+                async with asyncio.timeout(SILENCE):
+                    message = await self._arrived.get()
+            except TimeoutError:
+                self._asked = 0
+                continue
+            if not message.reply.startswith("$JS.ACK."):
+                await self._note_status(message.headers or {})
+                continue
+            taken.append(self._inbound(message))
+            while not self._arrived.empty() and len(taken) < BATCH:
+                message = self._arrived.get_nowait()
+                if message.reply.startswith("$JS.ACK."):
+                    taken.append(self._inbound(message))
+                else:
+                    await self._note_status(message.headers or {})
+        return taken
+
+    async def _pull(self) -> None:
+        if self._asked > BATCH // 2:
+            return
+        wanted = BATCH - self._asked
+        pull = {"batch": wanted, "expires": EXPIRES * SECOND, "idle_heartbeat": HEARTBEAT * SECOND}
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._names.inbound}.{DOOR_CONSUMER}"
+        try:
+            if self._subscription is None:
+                self._inbox = self._connection.client.new_inbox()
+                self._subscription = await self._connection.client.subscribe(self._inbox, cb=self._take)
+            await self._connection.publish(subject, json.dumps(pull).encode(), reply=self._inbox)
+            self._asked += wanted
+        except Unavailable as away:
+            log.info("can't pull IN: %s", away)
+
+    async def _take(self, message: Msg) -> None:
+        self._arrived.put_nowait(message)
+
+    async def _note_status(self, headers: Mapping[str, str]) -> None:
+        status = headers.get("Status")
+        if status == "100":
+            return
+        # The pull is over, with this many messages not delivered.
+        self._asked = max(0, self._asked - int(headers.get("Nats-Pending-Messages", BATCH)))
+        if status != "408":
+            log.info("IN gives nothing now (%s): is its consumer there?", status)
+            await asyncio.sleep(RETRY_AFTER)
+
+    def _inbound(self, message: Msg) -> Inbound:
+        self._asked -= 1
+        tokens = message.reply.split(".")
+        # With a domain and an account two tokens come before the stream (ADR-15 of NATS).
+        deliveries = int(tokens[4 if len(tokens) == 9 else 6])
+        types = message.subject.removeprefix(self._prefix)
+        return Inbound(types, message.headers or {}, message.data, deliveries, message.reply)
+
+    async def close(self) -> None:
+        """See InboundQueue."""
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None and self._connection.connected:
+            await subscription.unsubscribe()
+        while not self._arrived.empty():
+            message = self._arrived.get_nowait()
+            if message.reply.startswith("$JS.ACK."):
+                await self._connection.publish(message.reply, b"-NAK")
+
+    # --- settling -----------------------------------------------------------------------------------
+
+    async def acknowledge(self, messages: Sequence[Inbound]) -> None:
+        """See InboundQueue."""
+        for each in messages:
+            await self._connection.publish(each.token, b"+ACK")
+
+    async def postpone(self, message: Inbound, seconds: float) -> None:
+        """See InboundQueue."""
+        delay = json.dumps({"delay": int(seconds * SECOND)})
+        await self._connection.publish(message.token, f"-NAK {delay}".encode())
+
+    async def refuse(self, message: Inbound, refusal: Refusal) -> None:
+        """See InboundQueue."""
+        headers = {
+            **{_held(name): value for name, value in message.headers.items()},
+            "EmailFlow-Reason": refusal.reason,
+            "EmailFlow-Origin": ORIGIN,
+            "EmailFlow-Message": _line(refusal.message),
+            "EmailFlow-Subject": f"{self._prefix}{message.types}",
+        }
+        data = message.data
+        room = self._connection.client.max_payload - ROOM
+        room -= sum(len(name.encode()) + len(value.encode()) + 4 for name, value in headers.items())
+        if len(data) > room:
+            # IN takes less than the server does, so this is a server whose limit was lowered.
+            headers["EmailFlow-Truncated"] = str(len(data))
+            data = data[: max(room, 0)]
+        subject = self._names.dead_letter_subject(refusal.reason, ORIGIN)
+        try:
+            await publish_all(self._connection, [Message(subject, data, headers)])
+        except JetStreamError as refused:
+            raise Unavailable(f"DEADLETTER takes nothing: {refused}") from refused
+
+    async def answer(self, message: Inbound, refusal: Refusal) -> None:
+        """See InboundQueue. Only producers' own inboxes are answered, or the door could be made to publish
+        anywhere."""
+        reply = message.headers.get(REPLY, "")
+        if not reply.startswith(self._inboxes) or len(reply) > LONGEST_REPLY:
+            return
+        if any(character in reply for character in " *>") or ".." in reply or reply.endswith("."):
+            return
+        said = {"reason": refusal.reason, "message": refusal.message, "id": refusal.id}
+        await self._connection.publish(reply, json.dumps({**said, "source": refusal.source}).encode())
+
+
+def _held(name: str) -> str:
+    return f"{HELD}{name}" if name.lower().startswith(("nats-", "emailflow-")) else name
+
+
+def _line(text: str) -> str:
+    """On one line, in ASCII, as a header has to be."""
+    return " ".join(text[:LONGEST_MESSAGE].encode("ascii", "backslashreplace").decode().split())
