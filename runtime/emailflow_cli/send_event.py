@@ -30,7 +30,7 @@ def send_event(
     attributes = {"type": event_type, "source": source, "id": event_id or secrets.token_hex(8)}
     if subject:
         attributes["subject"] = subject
-    status, answer = asyncio.run(_post(url, attributes, body, token))
+    status, answer = asyncio.run(post(url, attributes, body, token))
     if status == 202:
         print(f"accepted {attributes['id']}")
         return
@@ -38,7 +38,8 @@ def send_event(
     raise typer.Exit(1)
 
 
-async def _post(url: str, attributes: dict[str, str], body: Any, token: str) -> tuple[int, str]:
+async def post(url: str, attributes: dict[str, str], body: Any, token: str) -> tuple[int, str]:
+    """The status and the words of the door's answer; 0 when nobody answers."""
     import aiohttp
     from cloudevents.v1.conversion import to_structured
     from cloudevents.v1.http import CloudEvent
