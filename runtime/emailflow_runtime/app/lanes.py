@@ -1,52 +1,231 @@
-"""A provider's lane: how many mails may be on their way to it at once, and how fast they follow.
+"""A provider's lane: how many mails may be on their way to it at once, how fast they follow, and whether any
+may at all.
 
-Each provider has its own, so that a slow one holds nobody else's mails.
+Each provider has its own, so that a slow one holds nobody else's mails. What a replica may use of a
+provider is its share of the shards (ADR 0011), so all replicas together keep what the provider allows. A
+mail whose turn is far away is sent back, to wait on disk.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 
-from emailflow_api.plans import Rate
+from emailflow_api.plans import ProviderPlan
+from emailflow_runtime.app.breaker import Breaker, troubled
+from emailflow_runtime.core.outcomes import Outcome
+from emailflow_runtime.errors import EmailFlowError
+
+LONGEST_WAIT = 30.0
+"""Seconds that a mail waits in memory for its turn."""
+MOST_WAITING = 10_000
+"""Mails that wait in memory for one provider."""
+PARKED_AT_LEAST = 10.0
+
+
+class LaneClosed(EmailFlowError):
+    """The mail can't go now; it should wait for `pause` seconds, on disk."""
+
+    def __init__(self, reason: str, message: str, pause: float) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.pause = max(pause, PARKED_AT_LEAST)
 
 
 class TokenBucket:
-    """At most `per_second` a second, with a reserve of `burst`. Times are the event loop's."""
+    """At most `per_second` a second, with a reserve of `burst`. Times are the event loop's.
 
-    def __init__(self, per_second: float, burst: int) -> None:
+    It begins empty: whoever sent before may have used the reserve up a moment ago.
+    """
+
+    def __init__(self, per_second: float, burst: float) -> None:
         self._per_second = per_second
-        self._capacity = float(max(burst, 1))
-        self._tokens = self._capacity
-        self._at = asyncio.get_running_loop().time()
+        self._capacity = burst
+        self._tokens = 0.0
+        self._at = self._last_parked = _now()
 
-    def reserve(self) -> float:
-        """Take one, and the seconds until it may be used."""
-        now = asyncio.get_running_loop().time()
+    def reshare(self, per_second: float, burst: float) -> None:
+        """Keep to this from now on; what has been saved up is not more for it."""
+        self._refill()
+        self._per_second, self._capacity = per_second, burst
+        self._tokens = min(self._tokens, burst)
+
+    def wait(self) -> float:
+        """Seconds that the next one would have to wait."""
+        self._refill()
+        return max(0.0, (1 - self._tokens) / self._per_second)
+
+    def take(self) -> None:
+        """Take one, for use after `wait`."""
+        self._refill()
+        self._tokens -= 1
+
+    def backlog(self, waiting: int) -> float:
+        """Seconds until so many have had their turn."""
+        return self.wait() + waiting / self._per_second
+
+    def park(self) -> float:
+        """Seconds after which one that is sent back should come again: one after the other."""
+        now = _now()
+        self._last_parked = max(self._last_parked, now + LONGEST_WAIT) + 1 / self._per_second
+        return self._last_parked - now
+
+    def _refill(self) -> None:
+        now = _now()
         self._tokens = min(self._capacity, self._tokens + (now - self._at) * self._per_second)
         self._at = now
-        self._tokens -= 1
-        return max(0.0, -self._tokens / self._per_second)
 
 
 class Lane:
     """The way to one provider."""
 
-    def __init__(self, rate: Rate) -> None:
-        self.rate = rate
-        self._slots = asyncio.Semaphore(max(rate.concurrency, 1))
-        self._bucket = TokenBucket(rate.per_second, rate.burst) if rate.per_second else None
-        self._domains = {
-            each.domain.lower(): TokenBucket(each.per_second, 1)
-            for each in rate.per_domain
-            if each.per_second
-        }
+    def __init__(self, provider: ProviderPlan, share: float) -> None:
+        self.provider = provider
+        self._breaker = Breaker(provider.name, self._send_back)
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._busy = 0
+        self._open = 1
+        """Mails that may be on their way now: one more with each success, so that a provider that is down
+        is not met with many connections at once."""
+        self._bucket: TokenBucket | None = None
+        self._domains: dict[str, TokenBucket] = {}
+        self.keep_to(provider, share)
+
+    def keep_to(self, provider: ProviderPlan, share: float) -> None:
+        """Keep to this share of what the provider allows from now on."""
+        self.provider, rate = provider, provider.rate
+        self._most = max(int(rate.concurrency * share), 1)
+        self._bucket = _reshared(self._bucket, rate.per_second * share, max(rate.burst, 1) * share)
+        domains = {}
+        for each in rate.per_domain:
+            name = each.domain.lower()
+            bucket = _reshared(self._domains.get(name), each.per_second * share, share)
+            if bucket is not None:
+                domains[name] = bucket
+        self._domains = domains
+
+    def check(self) -> None:
+        """Raises LaneClosed when a mail need not even be made: it could not go."""
+        if pause := self._breaker.pause():
+            raise self._down(pause)
 
     @asynccontextmanager
     async def slot(self, address: str) -> AsyncIterator[None]:
-        """Hold a place in the lane for a mail to this address, once its turn has come."""
-        domain = self._domains.get(address.rpartition("@")[2].lower())
-        for bucket in (domain, self._bucket):
-            if bucket is not None and (pause := bucket.reserve()):
-                await asyncio.sleep(pause)
-        async with self._slots:
-            yield
+        """Hold a place in the lane for a mail to this address, once its turn has come. Raises LaneClosed."""
+        self.check()
+        probe = self._breaker.begin_probe()
+        try:
+            await self._turn(self._domains.get(address.rpartition("@")[2].lower()))
+            await self._place(probe=probe)
+            try:
+                # Only now: whoever had it already would follow a slow mail at once, with all the others.
+                await self._turn(self._bucket)
+                yield
+            finally:
+                self._busy -= 1
+                self._let_in()
+        finally:
+            if probe:
+                self._breaker.end_probe()
+
+    async def watch(self, handing_over: Awaitable[Outcome]) -> Outcome:
+        """Hand over, and learn from what comes of it."""
+        watching = self._breaker.watch()
+        try:
+            outcome = await handing_over
+        finally:
+            watching.cancel()
+        self._breaker.note(outcome)
+        self._open = 1 if troubled(outcome) else min(self._open + 1, self._most)
+        return outcome
+
+    async def _turn(self, bucket: TokenBucket | None) -> None:
+        """Wait until a rate allows one more."""
+        if bucket is None:
+            return
+        wait = bucket.wait()
+        if wait > LONGEST_WAIT:
+            raise _used_up(bucket)
+        bucket.take()
+        if wait:
+            await asyncio.sleep(wait)
+
+    async def _place(self, *, probe: bool) -> None:
+        if not probe and not self._breaker.closed:
+            raise self._down(self._breaker.pause())
+        if self._busy < min(self._open, self._most) and not self._waiting:
+            self._busy += 1
+            return
+        if self._bucket is not None and self._bucket.backlog(len(self._waiting)) > LONGEST_WAIT:
+            raise _used_up(self._bucket)
+        if len(self._waiting) >= MOST_WAITING:
+            raise LaneClosed("ProviderBusy", "too many mails wait for the provider", LONGEST_WAIT)
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except BaseException:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                # Let in and cancelled in the same moment: the place is free again.
+                self._busy -= 1
+                self._let_in()
+            raise
+
+    def _let_in(self) -> None:
+        while self._waiting and self._busy < min(self._open, self._most):
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self._busy += 1
+                turn.set_result(None)
+
+    def _send_back(self) -> None:
+        """The provider is down: who waits in memory waits on disk from now on."""
+        waiting, self._waiting = self._waiting, deque()
+        for turn in waiting:
+            if not turn.done():
+                turn.set_exception(self._down(self._breaker.pause()))
+
+    def _down(self, pause: float) -> LaneClosed:
+        return LaneClosed("ProviderDown", f"provider {self._breaker.provider} is down", pause)
+
+
+class Lanes:
+    """All lanes of one process, whichever shards it owns."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[str, Lane] = {}
+        self._share = 1.0
+
+    def share(self, share: float) -> None:
+        """Which part of all shards is owned here, from 0 to 1."""
+        if share > 0:
+            self._share = share
+            for lane in self._lanes.values():
+                lane.keep_to(lane.provider, share)
+
+    def to(self, provider: ProviderPlan) -> Lane:
+        """The lane to a provider as it is declared now."""
+        lane = self._lanes.get(provider.name)
+        if lane is None or lane.provider.transport != provider.transport:
+            # Another server is another provider, whatever it is called.
+            lane = self._lanes[provider.name] = Lane(provider, self._share)
+        elif lane.provider != provider:
+            lane.keep_to(provider, self._share)
+        return lane
+
+
+def _reshared(bucket: TokenBucket | None, per_second: float, burst: float) -> TokenBucket | None:
+    if not per_second:
+        return None
+    if bucket is None:
+        return TokenBucket(per_second, burst)
+    bucket.reshare(per_second, burst)
+    return bucket
+
+
+def _used_up(bucket: TokenBucket) -> LaneClosed:
+    return LaneClosed("RateLimited", "the rate that the provider allows is used up for now", bucket.park())
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

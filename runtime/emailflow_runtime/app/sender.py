@@ -9,16 +9,18 @@ import logging
 from collections.abc import Mapping
 from typing import Protocol
 
+from emailflow_api.durations import seconds
 from emailflow_api.plans import Catcher, ProviderPlan, Send
 from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.composing import Composed, Composer, Draft, MailProblem, Signer
 from emailflow_runtime.app.desk import Desk
 from emailflow_runtime.app.flow_runner import FlowRunner
-from emailflow_runtime.app.lanes import Lane
+from emailflow_runtime.app.lanes import LaneClosed, Lanes
 from emailflow_runtime.app.ports import Clock, MailTransport
 from emailflow_runtime.app.stores import Consents, EnrolmentKey
 from emailflow_runtime.core.commands import SendMail
 from emailflow_runtime.core.consent import Consent
+from emailflow_runtime.core.facts import Gate
 from emailflow_runtime.core.gates import Situation, discontinues, judge, passes
 from emailflow_runtime.core.inputs import AttemptPlanned, MailBroken, MailWithheld, OutcomeKnown
 from emailflow_runtime.core.journey import Journey, Mail
@@ -62,6 +64,7 @@ class Sender:
         consents: Consents,
         clock: Clock,
         runners: Mapping[str, FlowRunner],
+        lanes: Lanes,
     ) -> None:
         self._catalog = catalog
         self._desk = desk
@@ -70,7 +73,7 @@ class Sender:
         self._consents = consents
         self._clock = clock
         self._runners = runners
-        self._lanes: dict[str, Lane] = {}
+        self._lanes = lanes
         self._preparing = asyncio.Semaphore(PREPARING)
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._intended: set[str] = set()
@@ -124,12 +127,16 @@ class Sender:
             if draft is None:
                 return
             await self._catalog.until_released(key[0], draft.provider.name)
+            lane = self._lanes.to(draft.provider)
+            lane.check()
             composed = await self._compose(key, draft)
             if composed is not None:
-                async with self._lane(draft.provider).slot(composed.outgoing.recipients[0]):
+                async with lane.slot(composed.outgoing.recipients[0]):
                     await self._attempt(key, mail, composed)
         except Unavailable:
             raise
+        except LaneClosed as closed:
+            await self._park(key, mail, closed)
         except EmailFlowError as error:
             await self._broken(key, mail, error.reason, str(error))
         except Exception as error:
@@ -173,11 +180,19 @@ class Sender:
                 log.info("mail withheld", extra={"flow": key[0], "reason": error.reason})
                 return None
 
-    def _lane(self, provider: ProviderPlan) -> Lane:
-        lane = self._lanes.get(provider.name)
-        if lane is None or lane.rate != provider.rate:
-            lane = self._lanes[provider.name] = Lane(provider.rate)
-        return lane
+    async def _park(self, key: EnrolmentKey, mail: str, closed: LaneClosed) -> None:
+        """Let a mail wait behind a timer, where it needs no memory and holds nobody up."""
+        draft = await self._draft(key, mail)
+        if draft is None or (not draft.journey.running and await self._withheld(key, draft, Consent())):
+            return
+        at = self._clock.now()
+        # Those that are sent back together should not all come again at once.
+        until = at + int(closed.pause * (1 + int(mail[:4], 16) / 0x20000) * SECOND)
+        if until > draft.mail.due + seconds(draft.provider.retry.give_up_after) * SECOND:
+            await self._broken(key, mail, "GivenUp", f"{closed} for longer than retry.giveUpAfter")
+            return
+        parked = (Gate("provider", "Hold", closed.reason, until),)
+        await self._desk.decide(key, MailWithheld(at=at, mail=mail, gates=parked))
 
     async def _attempt(self, key: EnrolmentKey, mail: str, composed: Composed) -> None:
         """Judge once more, write the intent, hand over, record the outcome."""
@@ -266,9 +281,10 @@ class Sender:
         except EmailFlowError as error:
             return Deferred(error.reason, str(error), systemic=True)
         try:
-            return await transport.hand_over(
+            handing_over = transport.hand_over(
                 composed.outgoing, start_by=latest, give_up_at=latest + GIVE_UP_AFTER
             )
+            return await self._lanes.to(provider).watch(handing_over)
         except Exception:
             # A transport never raises for what a provider does; if it does, nobody knows what happened.
             log.exception("transport failed", extra={"provider": provider.name})

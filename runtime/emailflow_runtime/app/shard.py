@@ -17,6 +17,7 @@ from emailflow_runtime.app.contacts import ContactReader, Contacts
 from emailflow_runtime.app.desk import Desk
 from emailflow_runtime.app.enrolments import Enrolments
 from emailflow_runtime.app.flow_runner import FlowRunner
+from emailflow_runtime.app.lanes import Lanes
 from emailflow_runtime.app.ports import Clock
 from emailflow_runtime.app.progress import Barrier, Reading
 from emailflow_runtime.app.recovery import Found, Recovery
@@ -55,6 +56,8 @@ class Outside(msgspec.Struct, frozen=True):
     """Returns after the next reconnect to NATS."""
     telemetry: Telemetry = SILENCE
     history: History = FORGOTTEN
+    lanes: Lanes = msgspec.field(default_factory=Lanes)
+    """Shared by all shards of a process."""
     reports: Reports | None = None
     """None: nobody wants to know how the flows stand."""
 
@@ -97,6 +100,7 @@ class Shard:
             consents=outside.consents,
             clock=outside.clock,
             runners=self._runners,
+            lanes=outside.lanes,
         )
         self._contact_reader = ContactReader(
             self._contacts_feed,

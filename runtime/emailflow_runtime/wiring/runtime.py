@@ -28,6 +28,7 @@ from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.composing import Composer
 from emailflow_runtime.app.ingest import LogIngest
 from emailflow_runtime.app.janitor import Janitor
+from emailflow_runtime.app.lanes import Lanes
 from emailflow_runtime.app.mail_links import MailLinks
 from emailflow_runtime.app.ownership import Ownership
 from emailflow_runtime.app.shard import Outside, Shard
@@ -71,6 +72,7 @@ class Runtime:
         self._connection = connection
         self._renderer = RenderPool()
         self._ways_out = WaysOut(surroundings.secrets, surroundings.catcher_port)
+        lanes = Lanes()
         self._outside = Outside(
             catalog=self.catalog,
             log=log,
@@ -78,6 +80,7 @@ class Runtime:
             dead_letters=dead_letters,
             composer=Composer(self.catalog, watched.renderer(self._renderer), surroundings.keyring),
             transports=self._ways_out,
+            lanes=lanes,
             consents=surroundings.consents,
             clock=SystemClock(),
             reconnected=connection.reconnected,
@@ -89,7 +92,7 @@ class Runtime:
             LeaseBucket(connection, plans.runtime, surroundings.replica or secrets.token_hex(8)),
             shards=plans.runtime.shards,
             make=self._shard,
-            share=lambda _: None,
+            share=lanes.share,
             reconnected=connection.reconnected,
         )
 
