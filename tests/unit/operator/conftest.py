@@ -1,0 +1,57 @@
+"""Pictures of a cluster, made in a line or two."""
+
+from typing import Any
+
+import pytest
+
+from emailflow_operator.reconcile.cluster import Cluster
+
+API = "emailflow.dev/v1alpha1"
+FLOW_SPEC: dict[str, Any] = {
+    "trigger": {"types": ["com.example.signed_up"]},
+    "steps": [{"name": "hello", "send": {"templateRef": {"name": "hello"}}}],
+}
+
+
+def thing(kind: str, name: str, spec: Any = None, namespace: str = "mail", **metadata: Any) -> dict[str, Any]:
+    """An object of ours as the API server says it."""
+    about = {
+        "name": name,
+        "namespace": namespace,
+        "uid": f"uid-{name}",
+        "generation": 1,
+        "resourceVersion": "1",
+    }
+    return {"apiVersion": API, "kind": kind, "metadata": {**about, **metadata}, "spec": spec or {}}
+
+
+def runtime(**spec: Any) -> dict[str, Any]:
+    return thing("EmailRuntime", "default", {"defaults": {"providerRef": {"name": "smtp"}}, **spec})
+
+
+def flow(name: str = "hello", namespace: str = "mail", **spec: Any) -> dict[str, Any]:
+    return thing("EmailFlow", name, {**FLOW_SPEC, **spec}, namespace)
+
+
+def template(name: str = "hello", namespace: str = "mail", **spec: Any) -> dict[str, Any]:
+    return thing("EmailTemplate", name, {"subject": "Hello", "markdown": "Hi", **spec}, namespace)
+
+
+def provider(**smtp: Any) -> dict[str, Any]:
+    way = {"host": "smtp.example.com", "port": 587, "tls": "None", **smtp}
+    return thing(
+        "EmailProvider", "smtp", {"type": "Smtp", "smtp": way, "from": {"address": "shop@example.com"}}
+    )
+
+
+def cluster_of(*objects: dict[str, Any]) -> Cluster:
+    made = Cluster()
+    for each in objects:
+        made.put(each["kind"], each)
+    return made
+
+
+@pytest.fixture
+def shop() -> Cluster:
+    """A runtime, a provider, a flow and its template."""
+    return cluster_of(runtime(), provider(), flow(), template())

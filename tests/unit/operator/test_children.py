@@ -1,0 +1,143 @@
+"""What is made for an EmailRuntime: pods fit for `restricted`, references and never values."""
+
+import json
+from typing import Any
+
+from emailflow_api.pod_settings import decode
+from emailflow_operator.reconcile.children.labels import child_name
+from emailflow_operator.reconcile.children.manifests import children_of, says
+from emailflow_operator.reconcile.children.settings import Image, Issuer
+from emailflow_operator.reconcile.desired import compile_for
+from emailflow_operator.reconcile.scope import documents_for
+
+from .conftest import cluster_of, provider, runtime
+
+MAIL = ("mail", "default")
+ISSUER = Issuer("https://kubernetes.default.svc", '{"keys": [{}]}')
+
+
+def children(owner: dict[str, Any], *others: dict[str, Any], **more: Any) -> dict[tuple[str, str], Any]:
+    plans = compile_for(MAIL, documents_for(cluster_of(owner, *others), MAIL, {})).plans
+    wanted = {"image": Image("emailflow:1"), "nats_url": "nats://n:4222", "issuer": ISSUER, "minted": False}
+    made = children_of(owner, plans, **{**wanted, **more})
+    return {(each["kind"], each["metadata"]["name"]): each for each in made}
+
+
+def pod_of(made: dict[tuple[str, str], Any]) -> dict[str, Any]:
+    return made["Deployment", "emailflow-default"]["spec"]["template"]["spec"]
+
+
+def mounted(made: dict[tuple[str, str], Any]) -> dict[str, Any]:
+    """Secrets by where they are mounted."""
+    pod = pod_of(made)
+    volumes = {each["name"]: each["secret"] for each in pod["volumes"] if "secret" in each}
+    mounts = pod["containers"][0]["volumeMounts"]
+    return {each["mountPath"]: volumes[each["name"]] for each in mounts if each["name"] in volumes}
+
+
+def test_everything_is_owned_by_the_runtime_and_holds_nothing_up() -> None:
+    for child in children(runtime()).values():
+        (owner,) = child["metadata"]["ownerReferences"]
+        assert (owner["kind"], owner["uid"], owner["controller"]) == ("EmailRuntime", "uid-default", True)
+        assert owner["blockOwnerDeletion"] is False
+
+
+def test_pods_meet_the_restricted_standard() -> None:
+    pod = pod_of(children(runtime()))
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert pod["automountServiceAccountToken"] is False
+    for container in pod["containers"]:
+        security = container["securityContext"]
+        assert security["allowPrivilegeEscalation"] is False
+        assert security["readOnlyRootFilesystem"] is True
+        assert security["capabilities"] == {"drop": ["ALL"]}
+    allowed = {"configMap", "emptyDir", "secret"}
+    assert all(set(volume) & allowed for volume in pod["volumes"])
+
+
+def test_a_new_pod_is_there_before_an_old_one_goes() -> None:
+    strategy = children(runtime())["Deployment", "emailflow-default"]["spec"]["strategy"]
+    assert strategy["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+
+
+def test_what_the_spec_says_of_pods_is_taken_over() -> None:
+    pod = {
+        "resources": {"limits": {"memory": "512Mi"}},
+        "nodeSelector": {"disk": "ssd"},
+        "tolerations": [{"key": "mail", "operator": "Exists"}],
+        "annotations": {"a": "b"},
+        "labels": {"team": "shop", "emailflow.dev/runtime": "not-this"},
+    }
+    made = children(runtime(pod=pod, replicas=3), image=Image("emailflow:1", "Never", ("pull",)))
+    deployment = made["Deployment", "emailflow-default"]["spec"]
+    spec, metadata = pod_of(made), deployment["template"]["metadata"]
+    assert deployment["replicas"] == 3
+    assert spec["containers"][0]["resources"] == {"limits": {"memory": "512Mi"}}
+    assert spec["containers"][0]["imagePullPolicy"] == "Never"
+    assert spec["imagePullSecrets"] == [{"name": "pull"}]
+    assert (spec["nodeSelector"], spec["tolerations"]) == (pod["nodeSelector"], pod["tolerations"])
+    assert (metadata["annotations"]["a"], metadata["labels"]["team"]) == ("b", "shop")
+    assert metadata["labels"] | deployment["selector"]["matchLabels"] == metadata["labels"]
+
+
+def test_every_secret_that_is_named_is_mounted_as_a_folder_and_may_come_later() -> None:
+    nats = {"url": "nats://n", "credentialsSecretRef": {"name": "nats", "key": "creds"}}
+    keys = {"keysSecretRef": {"name": "keys", "key": "keyring"}, "nats": nats}
+    secret = {"username": "u", "passwordSecretRef": {"name": "smtp-login", "key": "password"}}
+    found = mounted(children(runtime(**keys), provider(**secret)))
+    assert set(found) == {f"/etc/emailflow/secrets/{name}" for name in ("nats", "keys", "smtp-login")}
+    assert all(each["optional"] for each in found.values())
+
+
+def test_pods_get_their_own_of_the_minted_credentials_only() -> None:
+    made = children(runtime(), minted=True)
+    (secret,) = mounted(made).values()
+    assert secret["secretName"] == "emailflow-nats"
+    assert [each["key"] for each in secret["items"]] == ["default.runtime.creds"]
+    settings = settings_of(made)
+    assert settings.nats_credentials == "/etc/emailflow/secrets/emailflow-nats/default.runtime.creds"
+
+
+def settings_of(made: dict[tuple[str, str], Any]) -> Any:
+    return decode(made["ConfigMap", "emailflow-default"]["data"]["runtime.json"].encode())
+
+
+def test_settings_say_where_secrets_are() -> None:
+    references = {"keysSecretRef": {"name": "keys", "key": "keyring"}, "shards": 4}
+    settings = settings_of(children(runtime(**references)))
+    assert (settings.namespace, settings.name, settings.shards) == ("mail", "default", 4)
+    assert settings.keyring == "/etc/emailflow/secrets/keys/keyring"
+    assert (settings.issuer, settings.jwks) == (ISSUER.url, "/etc/emailflow/issuer/jwks.json")
+
+
+def test_a_door_that_takes_no_service_accounts_knows_no_issuer() -> None:
+    made = children(runtime(door={"serviceAccounts": False}))
+    assert settings_of(made).issuer == ""
+    assert "jwks.json" not in made["ConfigMap", "emailflow-default"]["data"]
+
+
+def test_rotated_keys_of_the_cluster_replace_no_pod_and_new_settings_do() -> None:
+    def rolled(**more: Any) -> str:
+        return json.dumps(children(runtime(), **more)["Deployment", "emailflow-default"]["spec"]["template"])
+
+    assert rolled() == rolled(issuer=ISSUER._replace(jwks='{"keys": [{}, {}]}'))
+    assert rolled() != rolled(nats_url="nats://elsewhere:4222")
+
+
+def test_names_of_two_runtimes_never_meet() -> None:
+    names = [
+        child_name(each, prefix) for each in ("a", "admin-a", "a-admin") for prefix in ("emailflow-", "x-")
+    ]
+    assert len(set(names)) == len(names)
+    long = [child_name("a" * 62 + end) for end in "xy"]
+    assert len(set(long)) == 2
+    assert all(len(each) <= 63 for each in long)
+
+
+def test_what_others_and_the_server_add_is_theirs() -> None:
+    wanted = {"a": {"b": 1}, "list": [{"name": "x"}]}
+    assert says({"a": {"b": 1, "c": 2}, "list": [{"name": "x", "default": True}], "d": 3}, wanted)
+    assert not says({"a": {"b": 2}, "list": [{"name": "x"}]}, wanted)
+    assert not says({"a": {"b": 1}, "list": [{"name": "x"}, {"name": "y"}]}, wanted)
+    assert not says({"a": None, "list": []}, wanted)

@@ -1,0 +1,185 @@
+"""What statuses say, as kstatus reads them, and that they are written only when they differ."""
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from emailflow_api.kinds import RESOURCES
+from emailflow_api.plans import content_hash
+from emailflow_api.reports import FlowReport
+from emailflow_operator.reconcile.cluster import Cluster
+from emailflow_operator.reconcile.desired import compile_for, plans_in_force
+from emailflow_operator.reconcile.events import event_for
+from emailflow_operator.reconcile.scope import at_home, documents_for
+from emailflow_operator.reconcile.statuses import counts_differ, patch_for, status_of
+from emailflow_operator.reconcile.verdicts import Standing, Trouble
+
+from .conftest import cluster_of, flow, provider, runtime, template, thing
+
+MAIL = ("mail", "default")
+NOW, LATER = "2026-03-01T10:00:00Z", "2026-03-01T11:00:00Z"
+PODS = {"kind": "Deployment", "status": {"replicas": 1, "readyReplicas": 1}}
+
+
+def standing(cluster: Cluster, *, served: bool = True, **more: Any) -> Standing:
+    """How things stand; `served`: the runtime has acknowledged everything."""
+    compiled = compile_for(MAIL, documents_for(cluster, MAIL, {}))
+    plans = plans_in_force(MAIL, compiled, None, {})
+    reports: dict[str, dict[int, FlowReport]] = {}
+    if served and plans is not None:
+        reports = {
+            plan.id: {0: FlowReport(content_hash(plan), plan.revision, {plan.revision: 2}, {"hello": 2}, 5)}
+            for plan in plans.flows.values()
+        }
+    made = Standing(compiled=compiled, plans=plans, reports=reports, deployment=PODS)
+    return replace(made, **more)
+
+
+def conditions(status: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    return {each["type"]: (each["status"], each["reason"]) for each in status["conditions"]}
+
+
+def judged(value: dict[str, Any], how: Standing, **more: Any) -> dict[str, Any]:
+    return status_of(value, how, now=NOW, **{"counts_due": True, **more})
+
+
+def test_all_is_well(shop: Cluster) -> None:
+    for value in at_home(shop, MAIL):
+        assert conditions(judged(value, standing(shop))) == {"Ready": ("True", "Succeeded")}, value["kind"]
+
+
+def test_every_status_is_one_that_the_definitions_allow(shop: Cluster) -> None:
+    for value in at_home(shop, MAIL):
+        RESOURCES[value["kind"]].model_validate({**value, "status": judged(value, standing(shop))})
+
+
+def test_writing_the_same_again_is_no_patch(shop: Cluster) -> None:
+    for value in list(at_home(shop, MAIL)):
+        status = judged(value, standing(shop))
+        assert patch_for(value, status) is not None
+        shop.put(value["kind"], {**value, "status": status})
+    for value in at_home(shop, MAIL):
+        assert patch_for(value, status_of(value, standing(shop), now=LATER, counts_due=True)) is None
+
+
+def test_a_flow_waits_for_every_shard() -> None:
+    cluster = cluster_of(runtime(shards=2), provider(), flow(), template())
+    found = conditions(judged(flow(), standing(cluster)))
+    assert found == {"Ready": ("Unknown", "Progressing"), "Reconciling": ("True", "Progressing")}
+
+
+def test_a_ready_flow_stays_so_when_only_its_earlier_revisions_change(shop: Cluster) -> None:
+    how = standing(shop)
+    ready = {**flow(), "status": judged(flow(), how)}
+    plan = replace(how.plans.flows["mail/hello"], earlier=("old",))
+    changed = replace(how, plans=replace(how.plans, flows={"mail/hello": plan}))
+    assert conditions(judged(ready, changed)) == {"Ready": ("True", "Succeeded")}
+    edited = {**ready, "metadata": {**ready["metadata"], "generation": 2}}
+    assert conditions(judged(edited, changed))["Ready"] == ("Unknown", "Progressing")
+
+
+@pytest.mark.parametrize(
+    ("value", "reason", "stalled"),
+    [
+        (
+            flow(steps=[{"name": "hello", "send": {"templateRef": {"name": "none"}}}]),
+            "TemplateNotFound",
+            False,
+        ),
+        (flow(runtimeRef={"name": "none"}), "RuntimeNotFound", False),
+        (flow(continueIf="contact."), "InvalidExpression", True),
+        (template(markdown="{{ oops"), "TemplateSyntaxError", True),
+        (template(layoutRef={"name": "none"}), "LayoutNotFound", False),
+    ],
+)
+def test_only_what_the_object_itself_must_mend_is_stalled(
+    value: dict[str, Any], reason: str, stalled: bool
+) -> None:
+    key = ("mail", "none") if reason == "RuntimeNotFound" else MAIL
+    cluster = cluster_of(runtime(), provider(), flow("other"), template(), value)
+    compiled = compile_for(key, documents_for(cluster, key, {}))
+    found = conditions(judged(value, Standing(compiled, None, {}, None, exists=key == MAIL)))
+    assert found["Ready"] == ("False", reason)
+    assert ("Stalled" in found) == stalled
+
+
+def test_nats_out_of_reach_is_unknown_for_those_who_need_it(shop: Cluster) -> None:
+    away = standing(shop, trouble=Trouble("NatsUnreachable", "no answer", unknown=True))
+    assert conditions(judged(flow(), away)) == {"Ready": ("Unknown", "NatsUnreachable")}
+    assert conditions(judged(runtime(), away)) == {"Ready": ("Unknown", "NatsUnreachable")}
+    assert conditions(judged(template(), away)) == {"Ready": ("True", "Succeeded")}
+
+
+def test_a_runtime_without_a_ready_pod_is_not_ready(shop: Cluster) -> None:
+    assert conditions(judged(runtime(), standing(shop, deployment=None)))["Ready"] == (
+        "False",
+        "PodsNotReady",
+    )
+    none_wanted = standing(shop, deployment=None)
+    assert conditions(judged(runtime(replicas=0), none_wanted))["Ready"] == ("True", "Succeeded")
+
+
+def test_suspended_is_said(shop: Cluster) -> None:
+    cluster = cluster_of(runtime(), provider(), flow(suspend=True), template())
+    assert conditions(judged(flow(suspend=True), standing(cluster))) == {"Ready": ("True", "Suspended")}
+
+
+def test_a_provider_without_a_runtime_waits_for_one() -> None:
+    cluster = cluster_of(provider())
+    found = conditions(judged(provider(), standing(cluster, exists=False)))
+    assert found == {"Ready": ("False", "RuntimeNotFound")}
+
+
+def test_the_scale_subresource_gets_pods_and_selector(shop: Cluster) -> None:
+    status = judged(runtime(), standing(shop))
+    assert (status["replicas"], status["readyReplicas"], status["shards"], status["flows"]) == (1, 1, 1, 1)
+    assert "emailflow.dev/runtime=default" in status["selector"]
+
+
+def test_counts_move_only_when_they_are_due(shop: Cluster) -> None:
+    how = standing(shop)
+    shown = {**flow(), "status": judged(flow(), how)}
+    assert (shown["status"]["journeys"], shown["status"]["pendingEvents"]) == (2, 5)
+    plan = how.plans.flows["mail/hello"]
+    moved = replace(how, reports={plan.id: {0: FlowReport(content_hash(plan), plan.revision, {"old": 7})}})
+    assert patch_for(shown, judged(shown, moved, counts_due=False)) is None
+    assert counts_differ(shown, judged(shown, moved))
+    status = judged(shown, moved)
+    assert (status["journeys"], status["revisions"]) == (7, [{"revision": "old", "journeys": 7}])
+    patch = patch_for(shown, status)
+    assert patch is not None
+    assert patch["status"]["steps"] is None
+
+
+def test_a_namesake_is_not_written() -> None:
+    value = flow()
+    patch = patch_for(value, {"observedGeneration": 1, "conditions": []})
+    assert patch is not None
+    assert patch["metadata"] == {"uid": value["metadata"]["uid"]}
+
+
+def test_an_event_tells_of_a_transition_and_of_nothing_else(shop: Cluster) -> None:
+    how = standing(shop)
+    status = judged(flow(), how)
+    event = event_for(flow(), status, "operator-0")
+    assert event is not None
+    assert (event["type"], event["reason"], event["regarding"]["uid"]) == ("Normal", "Succeeded", "uid-hello")
+    assert event_for({**flow(), "status": status}, status, "operator-0") is None
+    waiting = judged(flow(), standing(shop, served=False))
+    assert event_for(flow(), waiting, "operator-0") is None
+
+
+def test_the_same_transition_is_the_same_event(shop: Cluster) -> None:
+    status = judged(flow(), standing(shop))
+    names = {event_for(flow(), status, instance)["metadata"]["name"] for instance in ("a", "b")}
+    assert len(names) == 1
+
+
+def test_a_status_of_somebody_elses_making_is_replaced() -> None:
+    odd = thing("EmailTemplate", "hello", template()["spec"])
+    odd["status"] = {"conditions": [{"type": "Ready"}], "phase": "Odd"}
+    status = judged(odd, standing(cluster_of(runtime(), odd)))
+    patch = patch_for(odd, status)
+    assert patch is not None
+    assert patch["status"]["phase"] is None
