@@ -98,6 +98,29 @@ def test_forward_is_backward_with_the_roles_changed(old, new, path):
     assert path in [each.path for each in breaks(new, old, "Forward")]
 
 
+TABLE = {
+    "an optional field added to an open object": (
+        CART,
+        an_object(["id"], id=TEXT, total=NUMBER, x=TEXT),
+        True,
+        True,
+    ),
+    "an optional field taken from an open object": (CART, an_object(["id"], id=TEXT), True, True),
+    "a required field more": (CART, an_object(["id", "total"], id=TEXT, total=NUMBER), False, True),
+    "a required field becomes optional": (CART, an_object([], id=TEXT, total=NUMBER), True, False),
+    "a wider type": (an_object(n=INTEGER), an_object(n=NUMBER), True, False),
+    "a value more in enum": ({"enum": ["a"]}, {"enum": ["a", "b"]}, True, False),
+    "a looser bound": ({"type": "number", "minimum": 2}, {"type": "number", "minimum": 1}, True, False),
+    "additionalProperties: false": (CART, CLOSED, False, True),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "backward", "forward"), TABLE.values(), ids=TABLE)
+def test_the_table_of_the_how_to(old, new, backward, forward):
+    assert (breaks(old, new, "Backward") == []) is backward
+    assert (breaks(old, new, "Forward") == []) is forward
+
+
 def test_full_is_both():
     narrower = an_object(["id", "total"], id=TEXT, total=NUMBER)
     assert breaks(CART, narrower, "Forward") == []
