@@ -135,7 +135,8 @@ class Barrier:
 
 
 async def catch_up(mark: Watermark, feed: Feed, end: int) -> None:
-    """Let the mark jump to `end` if the feed has nothing pending and all that it delivered is decided."""
+    """Let the mark jump to `end` if the feed has nothing pending and all that it delivered is decided: here,
+    or by an owner before, whose acknowledgement was on its way while this one took over."""
     standing = await feed.standing()
-    if not standing.pending and mark.value >= standing.delivered:
+    if not standing.pending and max(mark.value, standing.floor) >= standing.delivered:
         mark.advance(end)
