@@ -4,11 +4,13 @@ build/e2e makes the cluster and loads the images. Files run in the order of thei
 last, since it takes the installation away. Every namespace enforces Pod Security `restricted`.
 """
 
+import json
 import os
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.e2e import cluster
@@ -16,7 +18,14 @@ from tests.e2e.cluster import HERE, ROOT, Sink, kubectl, run, wait
 
 NAMESPACE = "emailflow"
 SHOP = "shop"
-SMTP = '{"spec": {"smtp": {"host": "sink.witness.svc", "port": 587, "tls": "None"}}}'
+SMTP = {"spec": {"smtp": {"host": "sink.witness.svc", "port": 587, "tls": "None"}}}
+KEYRING = "k1: 0123456789abcdef0123456789abcdef"
+PUBLIC = {
+    "spec": {
+        "publicUrl": "http://emailflow-default.shop.svc",
+        "keysSecretRef": {"name": "links", "key": "keyring"},
+    }
+}
 
 
 def image_values() -> list[str]:
@@ -95,10 +104,17 @@ def release(storage: list[str], witness: Sink, figures: dict[str, float]) -> str
 def shop(release: str, witness: Sink) -> str:
     """A namespace with the onboarding example, its provider leading to the witness, once it is Ready."""
     cluster.make_namespace(SHOP)
+    kubectl("create", "secret", "generic", "links", "--namespace", SHOP, f"--from-literal=keyring={KEYRING}")
     kubectl("apply", "--namespace", SHOP, "--filename", "examples/onboarding")
-    kubectl("patch", "epr", "relay", "--namespace", SHOP, "--type=merge", f"--patch={SMTP}")
+    patch("epr", "relay", SMTP)
+    patch("er", "default", PUBLIC)
     wait("ef", "onboarding", SHOP, until="condition=Ready")
     return SHOP
+
+
+def patch(kind: str, name: str, change: dict[str, Any]) -> None:
+    """Merge a change into an object of the shop."""
+    kubectl("patch", kind, name, "--namespace", SHOP, "--type=merge", f"--patch={json.dumps(change)}")
 
 
 @pytest.fixture(scope="session")

@@ -14,11 +14,13 @@ import aiohttp
 
 async def main():
     url, events = sys.argv[1], json.loads(sys.argv[2])
+    headers = {"content-type": "application/cloudevents+json"}
+    if sys.argv[4]:
+        headers["authorization"] = "Bearer " + open(sys.argv[4]).read()
     async with aiohttp.ClientSession() as session:
         async def post(event):
             for _ in range(int(sys.argv[3])):
                 try:
-                    headers = {"content-type": "application/cloudevents+json"}
                     async with session.post(url, data=json.dumps(event), headers=headers) as answer:
                         if answer.status not in (429, 503):
                             return answer.status
@@ -62,6 +64,15 @@ def sign_up(name: str, *, plan: str = "free") -> dict[str, Any]:
     }
 
 
-def post(namespace: str, pod: str, *events: dict[str, Any], url: str = DOOR, attempts: int = 1) -> list[int]:
+def post(
+    namespace: str,
+    pod: str,
+    *events: dict[str, Any],
+    url: str = DOOR,
+    attempts: int = 1,
+    token: str = "/token/token",
+) -> list[int]:
     """Post events from a pod; the door's status for each, 0 where no attempt got one that counts."""
-    return json.loads(in_pod(namespace, pod, OVER_HTTP, url, json.dumps(events), str(attempts)))  # type: ignore[no-any-return]
+    answer = in_pod(namespace, pod, OVER_HTTP, url, json.dumps(events), str(attempts), token)
+    statuses: list[int] = json.loads(answer)
+    return statuses

@@ -28,11 +28,18 @@ def test_an_event_over_http_from_a_pod_is_one_mail(
     assert len(witness.mails("ana@example.com")) == 1, "the same event again is not a mail again"
 
 
+def test_an_event_without_a_token_is_refused(shop: str, producer: str, witness: Sink) -> None:
+    assert events.post(shop, producer, events.sign_up("eve"), token="") == [401]
+    assert events.post(shop, producer, events.sign_up("finn")) == [202]
+    assert witness.mails("finn@example.com", count=1)
+    assert witness.mails("eve@example.com") == []
+
+
 def test_an_event_over_nats_from_a_pod_is_one_mail(shop: str, producer: str, witness: Sink) -> None:
     subject = f"emailflow.{shop}.default.in.{events.SIGNED_UP}"
     creds = "/nats/default.producer.creds"
     sent = json.dumps([events.sign_up("nora"), events.sign_up("nora")])
-    in_pod(shop, producer, events.OVER_NATS, NATS, creds, subject, sent, "_INBOX_producer")
+    in_pod(shop, producer, events.OVER_NATS, NATS, creds, subject, sent, "_INBOX_shop_default_producer")
     assert len(witness.mails("nora@example.com", count=1)) == 1
     assert events.post(shop, producer, events.sign_up("nils")) == [202]
     assert witness.mails("nils@example.com", count=1)
