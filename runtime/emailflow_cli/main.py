@@ -12,6 +12,7 @@ from emailflow_cli.runtime import runtime
 from emailflow_cli.replay import replay
 from emailflow_cli.send_event import send_event
 from emailflow_cli.sidecar import sidecar
+from emailflow_cli.why import why
 
 app = typer.Typer(
     name="emailflow",
@@ -30,6 +31,7 @@ app.command()(sidecar)
 app.command("send-event")(send_event)
 app.add_typer(dead_letters, name="dead-letters")
 app.command()(replay)
+app.command()(why)
 
 
 def main() -> None:
