@@ -22,6 +22,8 @@ from emailflow_operator.errors import KubernetesRefused, OperatorError
 SECRET = "emailflow-webhook-tls"  # noqa: S105 - a Secret's name
 FIELD_MANAGER = "emailflow-certificates"
 LOOK_EVERY = 15.0
+LEAD_EVERY = 1.0
+"""How often it is looked who leads."""
 _GROUP = "admissionregistration.k8s.io/v1"
 CONFIGURATIONS = (
     ("ValidatingWebhookConfiguration", "emailflow"),
@@ -79,6 +81,7 @@ class CertificateSecret:
         self._now = now
         self._look_every = look_every
         self._serving = Serving()
+        self._led = False
 
     @property
     def context(self) -> ssl.SSLContext:
@@ -92,17 +95,25 @@ class CertificateSecret:
     async def follow(self) -> None:
         """See Certificates. What fails is tried again; certificates are renewed long before they end."""
         while True:
-            await asyncio.sleep(self._look_every)
+            await self._pause()
             try:
                 await self.look()
             except OperatorError as error:
                 log.warning("certificates: %s", error, extra={"reason": error.reason})
 
+    async def _pause(self) -> None:
+        """Until the next look: at once when the lead has become ours, so that somebody publishes."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._look_every
+        while loop.time() < until and self._leads() == self._led:  # noqa: ASYNC110 - the lead is asked for
+            await asyncio.sleep(min(LEAD_EVERY, self._look_every))
+
     async def look(self) -> None:
         """Take the steps that are due, serve with what the Secret holds, and publish it if we lead."""
+        self._led = self._leads()
         configurations = await self._configurations()
         material = await self._settled_material(configurations)
-        if self._leads():
+        if self._led:
             await self._publish(configurations, material.bundle)
         if self._serving.load(material.certificate, material.key):
             log.info("webhooks are served with a new certificate")

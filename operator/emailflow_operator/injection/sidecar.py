@@ -44,6 +44,7 @@ def container(settings: SidecarSettings, wishes: Wishes, *, uid: int, grace_seco
     return {
         "name": NAME,
         "image": settings.image,
+        **({"imagePullPolicy": settings.image_pull_policy} if settings.image_pull_policy else {}),
         "args": arguments,
         "restartPolicy": "Always",
         "ports": [{"name": "emailflow-probe", "containerPort": wishes.port + 1, "protocol": "TCP"}],

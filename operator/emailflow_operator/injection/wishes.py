@@ -47,6 +47,8 @@ class SidecarSettings:
     """What the installation says of all sidecars. `resources` is Kubernetes' own shape."""
 
     image: str
+    image_pull_policy: str = ""
+    """Kubernetes' own default when empty."""
     resources: Mapping[str, Any] = field(
         default_factory=lambda: {
             "requests": {"cpu": "10m", "memory": "64Mi"},

@@ -12,7 +12,7 @@ import pytest
 from emailflow_operator.admission.certificate_files import CertificateFiles
 from emailflow_operator.admission.certificate_making import make
 from emailflow_operator.admission.certificate_policy import Lifetimes, Step
-from emailflow_operator.admission.certificate_secret import SECRET
+from emailflow_operator.admission.certificate_secret import SECRET, CertificateSecret
 from emailflow_operator.admission.server import AdmissionServer
 from emailflow_operator.admission.serving import InvalidCertificate
 from emailflow_operator.injection import SidecarSettings
@@ -173,3 +173,14 @@ async def test_the_rights_that_the_chart_gives_are_enough(installation, apiserve
         manifest = f"apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}}}\nstringData: {{a: b}}\n"
         answer = await installation.apply(manifest, "--server-side", f"--as={who}")
         assert answer.returncode == expected, answer.stderr
+
+
+async def test_who_comes_to_lead_publishes_at_once(installation, api, place):
+    leads = False
+    certificates = CertificateSecret(api, place, lambda: leads, look_every=3600.0)
+    server = AdmissionServer(0, certificates, lambda: None, SidecarSettings(image="x"), host="127.0.0.1")
+    async with server, asyncio.timeout(30):
+        await installation.install(f"https://127.0.0.1:{server.port}")
+        leads = True
+        while not await installation.bundle():
+            pass

@@ -160,6 +160,11 @@ def test_a_newer_installation_replaces_an_older_sidecar(pod, injector):
     assert new["metadata"]["annotations"][mark] != old["metadata"]["annotations"][mark]
 
 
+def test_the_sidecars_image_is_pulled_as_the_installation_says(pod):
+    settings = SidecarSettings(image="emailflow:1", image_pull_policy="Never")
+    assert sidecar_of(Injector(settings).inject(pod(), "shop").pod)["imagePullPolicy"] == "Never"
+
+
 @pytest.mark.parametrize("labels", [{}, {"emailflow.dev/inject": "false"}, {"emailflow.dev/inject": "yes"}])
 def test_who_does_not_ask_gets_nothing(pod, injector, labels):
     assert injector.inject(pod(labels=labels), "shop").patch == []
