@@ -30,6 +30,7 @@ check: $(ENVIRONMENT) ## Lint, format, types, import contracts, generated files,
 	cd build && MYPYPATH=. ../.venv/bin/mypy *.py
 	.venv/bin/lint-imports --no-cache
 	$(PYTHON) -m emailflow_cli.generate --check
+	$(PYTHON) build/chart.py --check
 	$(PYTEST) -q tests/unit/house
 
 e2e: $(ENVIRONMENT) ## Install the chart on a cluster and send a mail through it (kind, or EMAILFLOW_CLUSTER)
@@ -41,6 +42,7 @@ bench: $(ENVIRONMENT) ## Measure, one benchmark after the other
 
 generate: $(ENVIRONMENT) ## Write the generated files again: CRDs, schemas, reference pages
 	$(PYTHON) -m emailflow_cli.generate
+	$(PYTHON) build/chart.py
 
 apiserver: $(ENVIRONMENT) ## Build the API server that the tests ask (once)
 	@$(PYTHON) build/apiserver.py >/dev/null

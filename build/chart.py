@@ -94,7 +94,7 @@ def _page(entries: list[Value]) -> str:
 
 def render(helm: str) -> str:
     """The chart's defaults, rendered for `kubectl apply`: a Namespace, then everything but the test pod."""
-    command = [helm, "template", "emailflow", str(CHART), "--namespace", NAMESPACE, "--skip-tests"]
+    command = [helm, "template", "emailflow", str(CHART), f"--namespace={NAMESPACE}", "--skip-tests"]
     rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     namespace = f"---\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: {NAMESPACE}\n"
     # Helm would look for a release that `kubectl apply` never makes.

@@ -48,8 +48,8 @@ class Helm(NamedTuple):
     program: str
 
     def run(self, *values: str) -> subprocess.CompletedProcess[str]:
-        command = [self.program, "template", "emailflow", str(CHART), "--namespace", NAMESPACE]
-        options = [f"--set={value}" for value in values]
+        command = [self.program, "template", "emailflow", str(CHART), f"--namespace={NAMESPACE}"]
+        options = ["--kube-version=1.33.0", *(f"--set={value}" for value in values)]
         return subprocess.run(
             [*command, *options], capture_output=True, text=True, check=False, timeout=60, cwd=ROOT
         )

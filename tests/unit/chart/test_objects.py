@@ -107,6 +107,7 @@ def test_definitions_are_those_of_the_repository_and_kept(defaults: Rendered, he
     for each in found:
         annotations = each["metadata"].pop("annotations")
         assert annotations["helm.sh/resource-policy"] == "keep"
+        assert each["metadata"]["labels"]["app.kubernetes.io/part-of"] == "emailflow"
         assert each["spec"] in [wanted["spec"] for wanted in expected.values()]
     loose = helm("crds.keep=false").all("CustomResourceDefinition")
     assert not [
