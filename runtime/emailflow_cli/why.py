@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,8 +35,8 @@ def why(
     from emailflow_runtime.errors import EmailFlowError
 
     try:
-        model = SqliteReadModel(read_model)
-        found = asyncio.run(_explain(access(nats, creds, runtime), model, about.strip()))
+        with closing(SqliteReadModel(read_model)) as model:
+            found = asyncio.run(_explain(access(nats, creds, runtime), model, about.strip()))
     except (EmailFlowError, sqlite3.Error) as error:
         raise fail(error) from error
     if not found["timeline"]:
