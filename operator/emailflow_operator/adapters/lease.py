@@ -68,9 +68,10 @@ class Lease:
         with contextlib.suppress(OperatorError, TimeoutError):
             async with asyncio.timeout(RENEW_EVERY):
                 there = await self._read()
-                if there is not None and there["spec"].get("holderIdentity") == self._identity:
-                    spec = {**there["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
-                    await self._api.replace({**there, "spec": spec})
+                spec = (there or {}).get("spec") or {}
+                if there is not None and spec.get("holderIdentity") == self._identity:
+                    free = {**spec, "holderIdentity": "", "leaseDurationSeconds": 1}
+                    await self._api.replace({**there, "spec": free})
 
     async def _read(self) -> Object | None:
         return await self._api.get(f"{collection('coordination.k8s.io/v1', 'Lease', self._namespace)}/{NAME}")
@@ -79,13 +80,14 @@ class Lease:
         """One try; a conflict means that somebody else was faster."""
         began = time.monotonic()
         there = await self._read()
+        spec: dict[str, Any] = (there or {}).get("spec") or {}
         try:
             if there is None:
                 await self._api.create(
                     collection("coordination.k8s.io/v1", "Lease", self._namespace), self._lease({})
                 )
-            elif self._may_take(there["spec"]):
-                await self._api.replace({**there, "spec": self._lease(there["spec"])["spec"]})
+            elif self._may_take(spec):
+                await self._api.replace({**there, "spec": self._lease(spec)["spec"]})
             else:
                 return False
         except KubernetesRefused as refused:

@@ -29,6 +29,8 @@ class Survey:
         self._workers = workers
         self._doubtful: set[tuple[str, str, str]] = set()
         self._missed_in_a_row = 0
+        self.reads_namespaces = True
+        """Whether we may: a Role in some namespaces can't let us."""
 
     @property
     def is_deaf(self) -> bool:
@@ -76,18 +78,20 @@ class Survey:
 
     def _kinds(self) -> list[tuple[str, str]]:
         kinds = [(API_VERSION, kind) for kind in WATCHED]
-        kinds.append(("apps/v1", "Deployment"))
-        return kinds if self._world.options.watched else [*kinds, ("v1", "Namespace")]
+        return [*kinds, ("apps/v1", "Deployment"), ("v1", "Namespace")]
 
     async def _list(self, api_version: str, kind: str, *, names_only: bool) -> list[Object]:
         selector = f"{MANAGED_BY}={FIELD_MANAGER}" if kind == "Deployment" else ""
         found: list[Object] = []
-        for namespace in self._world.options.watched or ("",):
+        everywhere = kind == "Namespace" or not self._world.options.watched
+        for namespace in ("",) if everywhere else self._world.options.watched:
             try:
                 found += await self._world.api.list(
                     collection(api_version, kind, namespace), names_only=names_only, selector=selector
                 )
             except KubernetesRefused as refused:
-                if refused.status != 404:  # the definition is not there yet
+                if kind == "Namespace" and refused.status == 403:
+                    self.reads_namespaces = False
+                elif refused.status != 404:  # the definition is not there yet
                     raise
         return found

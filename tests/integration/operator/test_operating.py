@@ -22,7 +22,7 @@ def writes(space: Any) -> dict[str, str]:
 
 async def holder(space: Any, operator: OperatorProcess) -> str:
     lease = await space.api.get(f"{LEASES}/{operator.home}/leases/emailflow-operator")
-    return str(lease["spec"]["holderIdentity"]) if lease else ""
+    return str(lease["spec"].get("holderIdentity")) if lease else ""
 
 
 async def passes(operator: OperatorProcess) -> int:
@@ -175,3 +175,33 @@ async def test_streams_outlive_their_runtime_unless_it_says_otherwise(
         return await nats.find(f"STREAM.INFO.{space.name}_default_EVENTS") is None
 
     assert await until(is_gone, within=10 if policy == "Delete" else 0) == (policy == "Delete")
+
+
+async def test_admission_is_served_by_those_who_stand_by_too(space: Any, start_operator: Any) -> None:
+    options = ("--watch-namespace", space.name, "--webhook-service", "webhook", "--webhook-port", "0")
+    operators = [await start_operator(*options), await start_operator(*options)]
+    for each in operators:
+
+        async def admits(asked: OperatorProcess = each) -> bool:
+            return (await asked.get("/readyz"))[0] == 200
+
+        assert await until(admits)
+    secret = f"/api/v1/namespaces/{operators[0].home}/secrets/emailflow-webhook-tls"
+    assert await space.api.get(secret) is not None
+
+
+async def test_a_lease_that_the_chart_made_is_empty_at_first(space: Any, start_operator: Any) -> None:
+    """The chart installs one without a holder, so that uninstalling takes it along."""
+    first = await start_operator("--watch-namespace", space.name)
+
+    async def leads(name: str) -> bool:
+        return await holder(space, first) == name
+
+    assert await until(lambda: leads(first.name))
+    await first.kill()
+    space.kubectl("delete", "lease", "emailflow-operator", f"--namespace={first.home}")
+    metadata = {"name": "emailflow-operator", "namespace": first.home}
+    empty = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata}
+    await space.api.create(f"{LEASES}/{first.home}/leases", empty)
+    second = await start_operator("--watch-namespace", space.name)
+    assert await until(lambda: leads(second.name))
