@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SHARED = ("EmailProvider", "ContactPolicy")
 """Kinds of the runtime's namespace of which there are few."""
+_CONTENT = "{% block content %}{% endblock %}"
 Key = tuple[str, str]
 """Namespace and name."""
 
@@ -48,7 +49,8 @@ class Neighbours:
         """What the object may refer to."""
         own = (document.kind, document.namespace, document.name)
         found = {_key(each): each for each in self._around(document) if _key(each) != own}
-        return [Document(dict(each), "cluster", 1) for each in found.values()]
+        values = [*found.values(), *_assumed([document.value, *found.values()])]
+        return [Document(dict(each), "cluster", 1) for each in values]
 
     def _around(self, document: Document) -> Iterator[Mapping[str, Any]]:
         namespace, name = self.runtime_for(document)
@@ -59,7 +61,8 @@ class Neighbours:
         for contract in self._lister.of("EventType", namespace):
             if _member(contract, "spec").get("type") in types:
                 yield contract
-        yield from self._known("Namespace", [("", document.namespace)])
+        space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": document.namespace}}
+        yield self._lister.get("Namespace", "", document.namespace) or space
         templates = [
             each
             for wanted in _named(document.value, "templateRef", "layoutRef")
@@ -67,19 +70,29 @@ class Neighbours:
         ]
         yield from templates
         for template in templates:
-            space = str(_member(template, "metadata").get("namespace") or "default")
+            own = _namespace(template)
             for layout in _named(template, "layoutRef"):
-                yield from self._known("EmailTemplate", [(space, layout), (namespace, layout)])
-        for each in (document.value, *templates):
-            space = str(_member(each, "metadata").get("namespace") or "default")
-            yield from self._known(
-                "ConfigMap", [(space, wanted) for wanted in _named(each, "configMapKeyRef")]
-            )
+                yield from self._known("EmailTemplate", [(own, layout), (namespace, layout)])
 
     def _known(self, kind: str, keys: Iterable[Key]) -> Iterator[Mapping[str, Any]]:
         for key in keys:
             if (found := self._lister.get(kind, *key)) is not None:
                 yield found
+
+
+def _assumed(values: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The ConfigMaps that these name, as if they were there: nobody knows them without asking, and an apply
+    should not wait for that. The content passes for a body, a layout and a file."""
+    keys: dict[Key, dict[str, str]] = {}
+    for value in values:
+        for place in _mappings(value):
+            reference = _member(place, "configMapKeyRef")
+            name, key = reference.get("name"), reference.get("key")
+            if isinstance(name, str) and isinstance(key, str):
+                keys.setdefault((_namespace(value), name), {})[key] = _CONTENT
+    for (namespace, name), data in keys.items():
+        metadata = {"name": name, "namespace": namespace}
+        yield {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
 def _named(value: object, *members: str) -> Iterator[str]:
@@ -115,10 +128,13 @@ def _member(value: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
     return value
 
 
+def _namespace(value: Mapping[str, Any]) -> str:
+    return str(_member(value, "metadata").get("namespace") or "default")
+
+
 def _name(value: Mapping[str, Any]) -> str:
     return str(_member(value, "metadata").get("name", ""))
 
 
 def _key(value: Mapping[str, Any]) -> tuple[str, str, str]:
-    namespace = _member(value, "metadata").get("namespace") or "default"
-    return str(value.get("kind", "")), str(namespace), _name(value)
+    return str(value.get("kind", "")), _namespace(value), _name(value)

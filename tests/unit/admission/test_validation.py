@@ -37,18 +37,29 @@ def test_jinja2_that_does_not_parse_is_refused(judged, resource):
     assert "[TemplateSyntaxError]" in said
 
 
-def test_a_template_in_a_config_map_that_does_not_parse_is_a_warning(judged, resource):
-    body = {"configMapKeyRef": {"name": "files", "key": "a"}, "format": "html"}
-    config_map = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": "files", "namespace": "shop"},
-        "data": {"a": "{{ oops"},
+def test_config_maps_are_taken_as_there_since_nobody_has_read_them(judged, flow, neighbours, resource):
+    """The operator reads them, and says in the status what is wrong with them."""
+    reference = {"name": "files", "key": "a"}
+    body = {"bodyFrom": {"configMapKeyRef": reference, "format": "html"}}
+    base = resource("EmailTemplate", "base", {"subject": "x", **body})
+    hello = resource("EmailTemplate", "hello", {"subject": "x", **body, "layoutRef": {"name": "base"}})
+    send = {
+        "templateRef": {"name": "hello"},
+        "attachments": [{"name": "terms.pdf", "configMapKeyRef": reference}],
     }
-    template = resource("EmailTemplate", "t", {"subject": "Hello", "bodyFrom": body})
-    response = judged(template, others=[config_map])
-    assert response["allowed"]
-    assert any("TemplateSyntaxError" in each for each in response["warnings"])
+    attaching = flow(steps=[{"name": "greet", "send": send}])
+    others = [*neighbours[:2], base, hello]
+    assert judged(attaching, others=others) == judged(hello, others=others) == {"uid": "u1", "allowed": True}
+
+
+def test_a_namespace_that_nobody_has_read_has_its_name_still(judged, flow, neighbours, resource):
+    runtime, provider, hello = neighbours
+    moved = [{**each, "metadata": {**each["metadata"], "namespace": "mail"}} for each in (runtime, provider)]
+    label = {"kubernetes.io/metadata.name": "shop"}
+    allowed = {"from": "Selector", "selector": {"matchLabels": label}}
+    moved[0]["spec"] = {**moved[0]["spec"], "allowedNamespaces": allowed}
+    elsewhere = flow(runtimeRef={"name": "default", "namespace": "mail"})
+    assert judged(elsewhere, others=[*moved, hello]) == {"uid": "u1", "allowed": True}
 
 
 def test_everything_that_is_wrong_is_said_at_once(judged, flow):
