@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -94,11 +95,24 @@ def _page(entries: list[Value]) -> str:
 
 def render(helm: str) -> str:
     """The chart's defaults, rendered for `kubectl apply`: a Namespace, then everything but the test pod."""
-    command = [helm, "template", "emailflow", str(CHART), f"--namespace={NAMESPACE}", "--skip-tests"]
-    rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    namespace = f"---\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: {NAMESPACE}\n"
+    where = ["emailflow", str(CHART), f"--namespace={NAMESPACE}", "--kube-version=1.33.0", "--skip-tests"]
+    rendered = subprocess.run([helm, "template", *where], stdout=subprocess.PIPE, text=True, check=False)
+    if rendered.returncode:
+        sys.exit("chart: helm can't render it (its reason stands above)")
+    # Helm 3 and 4 differ in the order of what they don't know, and in empty lines.
+    objects = [each.strip() for each in re.split(r"^---$", rendered.stdout, flags=re.MULTILINE)]
+    objects = sorted(filter(None, objects), key=_order)
+    namespace = f"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {NAMESPACE}"
+    text = "\n---\n".join([namespace, *objects]) + "\n"
     # Helm would look for a release that `kubectl apply` never makes.
-    return _HEADER + namespace + rendered.replace("managed-by: Helm", "managed-by: kubectl")
+    return _HEADER + text.replace("managed-by: Helm", "managed-by: kubectl")
+
+
+def _order(text: str) -> tuple[bool, str, str, str]:
+    """Definitions first, the rest by template, kind and name."""
+    found = yaml.safe_load(text)
+    kind = found["kind"]
+    return kind != "CustomResourceDefinition", text.partition("\n")[0], kind, found["metadata"]["name"]
 
 
 def find_helm() -> str | None:
