@@ -88,7 +88,7 @@ class OperatorProcess:
                 service=options.webhook_service,
                 leads=lambda: self._leads,
             )
-            sidecars = SidecarSettings(options.image.name)
+            sidecars = SidecarSettings(options.image.name, options.image.pull_policy)
             try:
                 async with AdmissionServer(
                     options.webhook_port,
