@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from emailflow_api.pod_settings import SETTINGS_FILE
+from emailflow_runtime.adapters.log_format import LogFormat, set_up
 
 
 def runtime(
@@ -22,6 +23,7 @@ def runtime(
         Path | None, typer.Option(help='Write {"events":…,"admin":…} here once it listens.')
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
+    log_format: Annotated[LogFormat, typer.Option(help="How log lines look.")] = LogFormat.JSON,
 ) -> None:
     """Serve one EmailRuntime, until SIGTERM. Its streams and plans are made by the operator."""
     import msgspec
@@ -31,9 +33,7 @@ def runtime(
     from emailflow_runtime.errors import EmailFlowError
     from emailflow_runtime.wiring.pod import PodOptions
 
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
-    )
+    set_up(logging.INFO if verbose else logging.WARNING, log_format)
     try:
         read = decode(settings.read_bytes())
     except (OSError, msgspec.DecodeError) as error:

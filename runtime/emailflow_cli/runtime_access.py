@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from emailflow_api import pod_settings
-from emailflow_api.jetstream.naming import Names
+from emailflow_api.jetstream.naming import Names, Role
 
 if TYPE_CHECKING:
     from emailflow_runtime.adapters.jetstream.connection import Connection
@@ -54,7 +54,7 @@ async def connected(to: Access) -> "AsyncIterator[Connection]":
     """A connection, closed at the end. Raises Unavailable."""
     from emailflow_runtime.adapters.jetstream.connection import Credentials, connect
 
-    connection = await connect(Credentials(to.nats, to.creds, to.ca), "emailflow cli")
+    connection = await connect(Credentials(to.nats, to.creds, to.ca, to.names.inbox(Role.RUNTIME)), "emailflow cli")
     try:
         yield connection
     finally:

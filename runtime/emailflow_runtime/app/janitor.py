@@ -71,9 +71,10 @@ class Janitor:
         clock: Clock,
         in_charge: Callable[[], bool],
         note_loss: Callable[[str, int], None] = lambda _flow, _events: None,
+        lost: dict[str, int] | None = None,
     ) -> None:
         """`note_loss` hears a flow's id and what it has lost in all."""
-        self.lost: dict[str, int] = {}
+        self.lost: dict[str, int] = lost if lost is not None else {}
         self._keeping = keeping
         self._catalog = catalog
         self._clock = clock

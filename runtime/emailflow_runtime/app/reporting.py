@@ -41,7 +41,17 @@ class Reports(Protocol):
 class Reporter:
     """Reports on one shard until cancelled."""
 
-    def __init__(self, shard: int, catalog: Catalog, census: Census, reports: Reports) -> None:
+    def __init__(
+        self,
+        shard: int,
+        catalog: Catalog,
+        census: Census,
+        reports: Reports,
+        lost: Mapping[str, int] | None = None,
+    ) -> None:
+        """`lost`: events, by flow, that were purged unread since this process began."""
+        self._lost = lost or {}
+        self._lost_before: dict[str, int] = {}
         self._shard = shard
         self._catalog = catalog
         self._census = census
@@ -54,6 +64,8 @@ class Reporter:
     async def run(self) -> None:
         """Acknowledge plans at once, count every few seconds. Raises EmailFlowError; then start it again."""
         self._written = dict(await self._reports.read(self._shard))
+        for flow, report in self._written.items():
+            self._lost_before[flow] = max(0, report.behind_retention - self._lost.get(flow, 0))
         clock = asyncio.get_running_loop().time
         seen = self._catalog.plans
         await self._count(look=True)
@@ -118,6 +130,7 @@ class Reporter:
             journeys=self._census.journeys(flow),
             steps=self._census.steps(plan),
             pending=self._pending.get(flow, 0),
+            behind_retention=self._lost_before.get(flow, 0) + self._lost.get(flow, 0),
         )
 
     def _has_lingered(self, flow: str) -> bool:

@@ -6,7 +6,7 @@ owns the shard again, this process or another, begins with a new one.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
@@ -60,6 +60,8 @@ class Outside(msgspec.Struct, frozen=True):
     """Shared by all shards of a process."""
     reports: Reports | None = None
     """None: nobody wants to know how the flows stand."""
+    lost: Mapping[str, int] = {}
+    """Events, by flow, that the janitor has purged unread; shard 0 reports them."""
 
 
 class Shard:
@@ -133,7 +135,8 @@ class Shard:
                 group.create_task(self._take_up(found))
                 group.create_task(self._rescan())
                 if (reports := self._outside.reports) is not None:
-                    reporter = Reporter(self._index, self._outside.catalog, self._census, reports)
+                    lost = self._outside.lost if self._index == 0 else {}
+                    reporter = Reporter(self._index, self._outside.catalog, self._census, reports, lost)
                     group.create_task(self._keep("reports", reporter.run))
                 self.ready.set()
                 self._outside.telemetry.owned(self._index, held=True)

@@ -30,6 +30,7 @@ from emailflow_runtime.core.links import Keyring
 from emailflow_runtime.errors import EmailFlowError, Unavailable
 from emailflow_runtime.web.health import health_routes
 from emailflow_runtime.web.link_pages import link_routes
+from emailflow_runtime.web.metrics import metrics_routes
 from emailflow_runtime.wiring.callers import callers
 from emailflow_runtime.wiring.runtime import Runtime, Surroundings
 from emailflow_runtime.wiring.switch import Switch
@@ -75,7 +76,8 @@ class Pod:
         """Serve until asked to end. Raises EmailFlowError, or an ExceptionGroup when a part is lost."""
         async with AsyncExitStack() as stack:
             probes = health_routes(self._not_ready, self._broken)
-            admin = HttpServer(Starlette(routes=[*probes, *self._admin_routes]))
+            routes = [*probes, *metrics_routes(self._metrics), *self._admin_routes]
+            admin = HttpServer(Starlette(routes=routes))
             events = HttpServer(self._door)
             ports = {
                 "admin": await self._listen(stack, admin, self._settings.admin_port),
@@ -119,6 +121,9 @@ class Pod:
             return "NATS"
         return "" if self._runtime is not None and self._runtime.ready else "shards"
 
+    async def _metrics(self) -> bytes:
+        return await self._runtime.watched.page() if self._runtime is not None else b""
+
     def _broken(self) -> str:
         unanswered = self._connection.unanswered_for() if self._connection else 0
         return "NATS, which is there but answers nothing" if unanswered > DEAF_AFTER else ""
@@ -141,7 +146,13 @@ class Pod:
             limits = Limits(max_body_bytes=plans.runtime.max_body_bytes)
             tokens = callers(self._settings, lambda: runtime.catalog.plans.runtime.namespaces)
             pages = Starlette(routes=link_routes(runtime.links))
-            self._door.app = HttpDoor(runtime.ingest, limits=limits, tokens=tokens, fallback=pages)
+            self._door.app = HttpDoor(
+                runtime.ingest,
+                limits=limits,
+                tokens=tokens,
+                fallback=pages,
+                note_refusal=runtime.watched.refused,
+            )
             self._waits_for = ""
 
     @asynccontextmanager

@@ -73,6 +73,7 @@ class Runtime:
         self._renderer = RenderPool()
         self._ways_out = WaysOut(surroundings.secrets, surroundings.catcher_port)
         lanes = Lanes()
+        lost: dict[str, int] = {}
         self._outside = Outside(
             catalog=self.catalog,
             log=log,
@@ -87,6 +88,7 @@ class Runtime:
             history=EventHistory(connection, names),
             telemetry=watched.telemetry,
             reports=ReportBucket(connection, names),
+            lost=lost,
         )
         self._ownership = Ownership(
             LeaseBucket(connection, plans.runtime, surroundings.replica or secrets.token_hex(8)),
@@ -102,6 +104,7 @@ class Runtime:
             SystemClock(),
             in_charge=lambda: 0 in self.owned,
             note_loss=watched.metrics.behind_retention,
+            lost=lost,
         )
 
     def _shard(self, index: int) -> Shard:
