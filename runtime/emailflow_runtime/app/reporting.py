@@ -50,7 +50,7 @@ class Reporter:
         lost: Mapping[str, int] | None = None,
     ) -> None:
         """`lost`: events, by flow, that were purged unread since this process began."""
-        self._lost = lost or {}
+        self._lost = lost if lost is not None else {}
         self._lost_before: dict[str, int] = {}
         self._shard = shard
         self._catalog = catalog
