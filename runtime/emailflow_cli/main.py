@@ -8,8 +8,8 @@ from emailflow_cli.inject import inject
 from emailflow_cli.lint import lint
 from emailflow_cli.operator import operator
 from emailflow_cli.render import render
-from emailflow_cli.runtime import runtime
 from emailflow_cli.replay import replay
+from emailflow_cli.runtime import runtime
 from emailflow_cli.send_event import send_event
 from emailflow_cli.sidecar import sidecar
 from emailflow_cli.why import why

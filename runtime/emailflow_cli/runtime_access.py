@@ -54,7 +54,8 @@ async def connected(to: Access) -> "AsyncIterator[Connection]":
     """A connection, closed at the end. Raises Unavailable."""
     from emailflow_runtime.adapters.jetstream.connection import Credentials, connect
 
-    connection = await connect(Credentials(to.nats, to.creds, to.ca, to.names.inbox(Role.RUNTIME)), "emailflow cli")
+    credentials = Credentials(to.nats, to.creds, to.ca, to.names.inbox(Role.RUNTIME))
+    connection = await connect(credentials, "emailflow cli")
     try:
         yield connection
     finally:

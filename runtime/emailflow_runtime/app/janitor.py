@@ -70,6 +70,7 @@ class Janitor:
         catalog: Catalog,
         clock: Clock,
         in_charge: Callable[[], bool],
+        *,
         note_loss: Callable[[str, int], None] = lambda _flow, _events: None,
         lost: dict[str, int] | None = None,
     ) -> None:

@@ -135,8 +135,8 @@ class Shard:
                 group.create_task(self._take_up(found))
                 group.create_task(self._rescan())
                 if (reports := self._outside.reports) is not None:
-                    lost = self._outside.lost if self._index == 0 else {}
-                    reporter = Reporter(self._index, self._outside.catalog, self._census, reports, lost)
+                    unread = self._outside.lost if self._index == 0 else {}
+                    reporter = Reporter(self._index, self._outside.catalog, self._census, reports, unread)
                     group.create_task(self._keep("reports", reporter.run))
                 self.ready.set()
                 self._outside.telemetry.owned(self._index, held=True)

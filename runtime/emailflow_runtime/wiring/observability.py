@@ -45,9 +45,9 @@ class Observability:
         """A door has refused something before it was an event."""
         self.metrics.series.events_refused(reason).inc()
 
-    def ingest(self, inner: Ingest) -> Ingest:
-        """Ingest, counted and traced."""
-        measured = MeasuredIngest(inner, self.metrics.series)
+    def ingest(self, inner: Ingest, *, refusals: bool = True) -> Ingest:
+        """Ingest, counted and traced; without `refusals` where a door says all of them itself."""
+        measured = MeasuredIngest(inner, self.metrics.series, refusals=refusals)
         return self._tracing.ingest(measured) if self._tracing else measured
 
     def log(self, inner: EventLog) -> EventLog:

@@ -15,8 +15,8 @@ from emailflow_runtime.adapters.jetstream.dead_letter_stream import DeadLetterSt
 from emailflow_runtime.adapters.jetstream.event_log import JetStreamEventLog
 from emailflow_runtime.adapters.jetstream.feed import JetStreamFeeds
 from emailflow_runtime.adapters.jetstream.history import EventHistory
-from emailflow_runtime.adapters.jetstream.janitor import JetStreamLogKeeping
 from emailflow_runtime.adapters.jetstream.inbound import InboundStream
+from emailflow_runtime.adapters.jetstream.janitor import JetStreamLogKeeping
 from emailflow_runtime.adapters.jetstream.lease_bucket import LeaseBucket
 from emailflow_runtime.adapters.jetstream.plan_bucket import PlanBucket
 from emailflow_runtime.adapters.jetstream.report_bucket import ReportBucket
@@ -63,7 +63,7 @@ class Runtime:
         self.ingest = watched.ingest(self._storing)
         self._nats_door = NatsDoor(
             InboundStream(connection, names),
-            self.ingest,
+            watched.ingest(self._storing, refusals=False),
             max_bytes=lambda: self.catalog.plans.runtime.max_body_bytes,
             refused=watched.refused,
         )
@@ -103,8 +103,8 @@ class Runtime:
             self.catalog,
             SystemClock(),
             in_charge=lambda: 0 in self.owned,
-            note_loss=watched.metrics.behind_retention,
             lost=lost,
+            note_loss=watched.metrics.behind_retention,
         )
 
     def _shard(self, index: int) -> Shard:

@@ -24,7 +24,8 @@ from emailflow_runtime.errors import EmailFlowError
 class MeasuredIngest:
     """The port Ingest, counted."""
 
-    def __init__(self, inner: Ingest, series: Series) -> None:
+    def __init__(self, inner: Ingest, series: Series, *, refusals: bool = True) -> None:
+        self._refusals = refusals
         self._inner = inner
         self._series = series
 
@@ -34,7 +35,8 @@ class MeasuredIngest:
         try:
             await self._inner.accept(event)
         except EmailFlowError as error:
-            self._series.events_refused(error.reason).inc()
+            if self._refusals:
+                self._series.events_refused(error.reason).inc()
             raise
         self._series.events_accepted().inc()
         self._series.accept_seconds().observe(perf_counter() - begun)
