@@ -45,7 +45,7 @@ class World:
             Catalog(Plans(runtime=runtime)),
             self.clock,
             lambda: True,
-            lambda *loss: self.losses.append(loss),
+            note_loss=lambda *loss: self.losses.append(loss),
         )
         program = Program(trigger=Trigger(types=(CART,)), steps=(Send("hello", "end", "shop/hello"),))
         self.flow = FlowPlan(
