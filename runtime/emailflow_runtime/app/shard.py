@@ -179,9 +179,9 @@ class Shard:
         """Run every flow that there is, and no other."""
         while True:
             wanted = set(self._outside.catalog.flows())
-            for flow in wanted - self._running.keys():
+            for flow in sorted(wanted - self._running.keys()):
                 self._start(flow)
-            for flow in self._running.keys() - wanted:
+            for flow in sorted(self._running.keys() - wanted):
                 self._running.pop(flow).cancel()
                 await self._runners.pop(flow).feed.close()
             await self._outside.catalog.flows_differ(wanted)
