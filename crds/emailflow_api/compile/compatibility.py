@@ -52,7 +52,7 @@ class _Comparison:
         self._wide = wide
         self._narrow = narrow
         self._same_definitions = _definitions(wide) == _definitions(narrow)
-        self._open: set[tuple[str, str]] = set()
+        self._compared: set[tuple[str | int, str | int]] = set()
 
     def narrowings(self) -> list[Break]:
         try:
@@ -61,17 +61,16 @@ class _Comparison:
             return [Break("", "is nested too deeply to be judged", "a flatter schema")]
 
     def _compare(self, wide: Any, narrow: Any, path: str) -> Iterator[Break]:
-        pair = read.reference(wide), read.reference(narrow)
-        if pair in self._open:
-            return  # A recursive schema has come back to what is being compared.
-        opened = {pair} if any(pair) else set()
-        self._open |= opened
+        # Once for each pair: recursive schemas come back to one, and those that share parts come often.
+        pair = read.reference(wide) or id(wide), read.reference(narrow) or id(narrow)
+        if pair in self._compared:
+            return
+        self._compared.add(pair)
         before, after = read.resolve(wide, self._wide), read.resolve(narrow, self._narrow)
         if before is not None and after is not None:
             yield from self._compare_resolved(before, after, path)
         elif wide != narrow or not self._same_definitions:
             yield _unjudged(path, "$ref")
-        self._open -= opened
 
     def _compare_resolved(self, wide: read.Schema, narrow: read.Schema, path: str) -> Iterator[Break]:
         possible = read.types(wide)

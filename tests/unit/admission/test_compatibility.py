@@ -69,6 +69,11 @@ BREAKS = {
         {**NODE, "$defs": {"node": an_object(next={"$ref": "#/$defs/node"}, name=NUMBER)}},
         "properties.name.type",
     ),
+    "a recursive schema is written out": (
+        NODE,
+        an_object(name=TEXT, next=an_object(name=NUMBER)),
+        "properties.next.properties.name.type",
+    ),
     "what isn't judged changes": ({"anyOf": [TEXT, NUMBER]}, {"anyOf": [TEXT]}, "anyOf"),
     "what isn't judged refers to what changes": (
         {"anyOf": [{"$ref": "#/$defs/t"}], "$defs": {"t": TEXT}},
@@ -129,6 +134,22 @@ def test_full_is_both():
 
 def test_none_promises_nothing():
     assert breaks(CART, an_object(["x"], id=NUMBER), "None") == []
+
+
+def test_parts_that_are_shared_are_compared_once():
+    """Written out, this schema has 2^40 leaves."""
+
+    def shared(leaf):
+        definitions = {"d40": leaf}
+        for level in range(40):
+            following = {"$ref": f"#/$defs/d{level + 1}"}
+            definitions[f"d{level}"] = an_object(a=following, b=following)
+        return {"$ref": "#/$defs/d0", "$defs": definitions}
+
+    assert breaks(shared(TEXT), shared(TEXT), "Full") == []
+    assert [each.path for each in breaks(shared(TEXT), shared(NUMBER), "Backward")] == [
+        ".".join(["properties.a"] * 40) + ".type"
+    ]
 
 
 SCALARS = st.one_of(
