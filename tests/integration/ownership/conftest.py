@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
@@ -83,7 +83,8 @@ class Sink:
         self.at: list[float] = []
         self.changed = asyncio.Event()
         self.connections = 0
-        self.talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], object] | None = None
+        self.down = False
+        """While true every connection is answered with 421."""
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
@@ -114,6 +115,9 @@ class Sink:
         def say(line: str) -> None:
             writer.write(line.encode() + b"\r\n")
 
+        if self.down:
+            say("421 sink.example closing")
+            return
         recipient = ""
         say("220 sink.example")
         while line := (await reader.readline()).decode().rstrip("\r\n"):
@@ -133,6 +137,13 @@ class Sink:
                 return
             else:
                 say("250 ok")
+
+    async def something(self) -> None:
+        """Return when a mail has arrived, or after a second."""
+        self.changed.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await self.changed.wait()
 
     def take(self, recipient: str) -> None:
         self.arrived[recipient.partition("@")[0]] += 1
@@ -244,7 +255,7 @@ class House:
         """The facts of this type in EVENTS, each once, in order."""
         found: dict[str, dict[str, object]] = {}
         after = 0
-        subject = f"{NAMES.subject_prefix}.events.*.dev.emailflow.{kind}"
+        subject = NAMES.event_subject(0, f"dev.emailflow.{kind}").replace(".events.0.", ".events.*.")
         while True:
             body = {"seq": after + 1, "batch": 256, "next_by_subj": subject}
             count = 0
@@ -265,10 +276,7 @@ class House:
             while missing := self.accepted - self.sink.arrived.keys():
                 if unknown and len(missing) <= await self.unknown():
                     return
-                self.sink.changed.clear()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(1):
-                        await self.sink.changed.wait()
+                await self.sink.something()
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -310,10 +318,7 @@ class Load:
     async def _post(self) -> None:
         while not self._stop.is_set():
             if len(self._house.accepted) - len(self._house.sink.arrived) > MOST_ON_THEIR_WAY:
-                self._house.sink.changed.clear()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(1):
-                        await self._house.sink.changed.wait()
+                await self._house.sink.something()
                 continue
             self._number += 1
             await self._house.sign_up(f"u{self._number}")
