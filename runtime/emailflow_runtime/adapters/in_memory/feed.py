@@ -79,6 +79,12 @@ class InMemoryFeed:
 
     async def close(self) -> None:
         """See Feed."""
+        self.fall_silent()
+
+    def fall_silent(self) -> None:
+        """Let go of the consumer, as the server does with one whose holder does not pull any more."""
+        if self._consumer is not None:
+            self._consumer.release(self)
 
 
 def _delivered(sent: Sent) -> Delivered:
@@ -103,14 +109,18 @@ class InMemoryFeeds:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
 
+    def feed(self, name: str, shard: int) -> Feed:
+        """The feed of any consumer."""
+        return InMemoryFeed(self._broker, name, shard)
+
     def flow(self, flow: str, shard: int) -> Feed:
         """See Feeds."""
-        return InMemoryFeed(self._broker, flow, shard)
+        return self.feed(flow, shard)
 
     def contacts(self, shard: int) -> Feed:
         """See Feeds."""
-        return InMemoryFeed(self._broker, CONTACTS_CONSUMER, shard)
+        return self.feed(CONTACTS_CONSUMER, shard)
 
     def timers(self, shard: int) -> Feed:
         """See Feeds."""
-        return InMemoryFeed(self._broker, TIMERS_CONSUMER, shard)
+        return self.feed(TIMERS_CONSUMER, shard)

@@ -96,9 +96,14 @@ class Consumer:
         return self.standing()
 
     def unpin(self) -> None:
-        """Nobody holds it any more; whoever pulls first will. So it is after a holder's silence, too."""
+        """Nobody holds it any more; whoever pulls first will."""
         self._holder = None
         self.wake()
+
+    def release(self, holder: object) -> None:
+        """This one does not hold it any more: it has gone, or has been silent for `PIN_TIMEOUT`."""
+        if self._holder is holder:
+            self.unpin()
 
     def pull(self, holder: object, limit: int) -> list[Sent]:
         """What there is for this holder now; nothing for anybody else (423)."""

@@ -1,0 +1,241 @@
+"""What must be true of a world in the end, whatever happened in it. Each oracle names what it found."""
+
+from collections import defaultdict
+
+from emailflow_runtime.core import facts as f
+from emailflow_runtime.core.consent import read_consent
+from emailflow_runtime.core.contact import Contact
+from emailflow_runtime.core.evolve import evolve, fold
+from emailflow_runtime.core.identity import contact_key, normalize_address
+from emailflow_runtime.core.inputs import EventArrived
+from emailflow_runtime.core.journey import Enrolment
+from emailflow_runtime.core.commands import IgnoreEvent, RecordFact
+from emailflow_runtime.core.publication import read_fact
+from emailflow_runtime.core.reactions.course import Setting
+from emailflow_runtime.core.reactions.react import react
+
+from tests.simulation import flows
+from tests.simulation.world import SUPPRESSED, new_catalog
+
+SETTLED = (f.MailAccepted, f.MailSkipped, f.MailFailed, f.MailUnknown)
+
+
+class Story:
+    """The log as a reader sees it: events in order, facts once each, by journey."""
+
+    def __init__(self, world):
+        self.world = world
+        self.entries = [(m.sequence, m.at, m.content) for m in world.broker.events.messages]
+        self.problems = []
+        self.facts = defaultdict(list)
+        """By journey, in the order of the log, repeats left out."""
+        self.flow = {}
+        """By journey, the name of its flow."""
+        self.places = {}
+        """By journey and number, the sequence at which a fact stands first."""
+        self._read()
+
+    def _read(self):
+        known = {}
+        for sequence, _, entry in self.entries:
+            fact = read_fact(entry.event) if "/flows/" in entry.event.source else None
+            if fact is None:
+                continue
+            name = (entry.event.source, entry.event.id)
+            if name in known:
+                if known[name] != entry.event.data:
+                    self.found("a fact was told twice, and differently", name)
+                continue
+            known[name] = entry.event.data
+            self.facts[fact.journey].append(fact)
+            self.flow[fact.journey] = entry.event.source.rpartition("/")[2]
+            self.places[fact.journey, fact.number] = sequence
+
+    def found(self, *what):
+        """Something is wrong."""
+        self.problems.append(" ".join(map(str, what)))
+
+    def of_kind(self, *kinds):
+        """All facts of these kinds."""
+        return [fact for facts in self.facts.values() for fact in facts if isinstance(fact, kinds)]
+
+
+def every_accepted_event_is_in_the_log(story):
+    stored = {(entry.event.source, entry.event.id) for _, _, entry in story.entries}
+    for event in story.world.accepted:
+        if (event.source, event.id) not in stored:
+            story.found("an accepted event is not in the log:", event.id)
+
+
+def facts_are_told_in_order_and_without_gaps(story):
+    for journey, told in story.facts.items():
+        numbers = [fact.number for fact in told]
+        if numbers != list(range(1, len(told) + 1)):
+            story.found("facts of", journey, "stand in the log as", numbers)
+
+
+def folding_the_log_gives_the_records(story):
+    for _, put in story.world.broker.states[0].records():
+        stored = put.record.journey
+        folded = fold(story.facts[stored.id])
+        if folded != stored:
+            story.found("the log and the record differ:", stored.id, *_differences(folded, stored))
+
+
+def _differences(told, kept):
+    if told is None:
+        return ["the log tells nothing"]
+    pairs = ((name, getattr(told, name), getattr(kept, name)) for name in kept.__struct_fields__)
+    return [f"{name}: {one!r}, {other!r};" for name, one, other in pairs if one != other]
+
+
+def every_journey_has_ended(story):
+    for journey, told in story.facts.items():
+        if not isinstance(told[-1], (f.Completed, f.Exited, *SETTLED)) or fold(told).running:
+            story.found("a", story.flow[journey], "journey is stuck at", told[-1])
+
+
+def every_requested_mail_is_settled(story):
+    settled = {fact.mail for fact in story.of_kind(*SETTLED)}
+    for fact in story.of_kind(f.MailRequested):
+        if fact.mail not in settled:
+            story.found("a mail was requested and never settled:", fact)
+
+
+def one_intent_is_one_mail(story):
+    """At most one mail reaches a person; more only where its outcome was unknown and the provider's
+    declared policy is to send again."""
+    taken = defaultdict(int)
+    for each in story.world.office.taken:
+        taken[each.mail] += 1
+    unknown = defaultdict(int)
+    for fact in story.of_kind(f.MailUnknown):
+        unknown[fact.mail] += fact.provider == "again"
+    for mail, count in taken.items():
+        if count > 1 + unknown[mail]:
+            story.found("a mail was sent", count, "times:", mail, "unknown", unknown[mail], "times")
+
+
+def every_mail_sent_is_told(story):
+    told = {fact.mail for fact in story.of_kind(f.MailAccepted, f.MailUnknown)}
+    intended = {fact.mail for fact in story.of_kind(f.MailAttempted)}
+    for each in story.world.office.taken:
+        if each.mail not in intended:
+            story.found("a mail was sent without an intent in the log:", each.mail)
+        if each.mail not in told:
+            story.found("a mail was sent that the log tells nothing of:", each.mail)
+
+
+def what_is_said_to_be_accepted_was_sent(story):
+    taken = {each.mail for each in story.world.office.taken}
+    for fact in story.of_kind(f.MailAccepted):
+        if fact.mail not in taken:
+            story.found("a mail counts as accepted that nobody got:", fact.mail)
+
+
+def nobody_is_mailed_who_has_left(story):
+    """Neither who was suppressed before, nor, under the topic, who unsubscribed before the request."""
+    left = {}
+    for sequence, _, entry in story.entries:
+        said = read_consent(entry.event)
+        if said is not None and not said.subscribed:
+            left.setdefault((said.address, said.topic), sequence)
+    requested = {}
+    for fact in story.of_kind(f.MailRequested):
+        requested[fact.mail] = (story.flow[fact.journey], story.places[fact.journey, fact.number])
+    for each in story.world.office.taken:
+        address = contact_key("address", normalize_address(each.to[0]))
+        flow, sequence = requested.get(each.mail, ("", 0))
+        topic = flows.POLICY.get(flow, "offers")
+        if topic == "orders":
+            continue
+        if each.to[0] == SUPPRESSED:
+            story.found("somebody suppressed was mailed by", flow)
+        if left.get((address, topic), sequence) < sequence:
+            story.found("somebody who had left was mailed by", flow, each.mail)
+
+
+def no_timer_is_left(story):
+    if left := story.world.broker.states[0].scheduled:
+        story.found("timers are left:", left)
+
+
+def no_owner_failed(story):
+    for failure in story.world.failures:
+        story.found("an owner ended with", failure)
+
+
+def nothing_was_given_up(story):
+    for letter in story.world.broker.letters:
+        story.found("a dead letter:", letter.reason, letter.message)
+
+
+def journeys_are_those_of_a_serial_run(story):
+    """For flows that depend on the order of the log only: who entered, and how it ended."""
+    expected = serial(story)
+    entered = defaultdict(set)
+    for fact in story.of_kind(f.Entered):
+        entered[story.flow[fact.journey]].add(fact.journey)
+    for flow in flows.IN_ORDER:
+        wanted = {journey for journey, (name, _) in expected.items() if name == flow}
+        for journey in wanted ^ entered[flow]:
+            word = "is missing" if journey in wanted else "should not be"
+            story.found("a", flow, "journey", word, journey)
+    for journey, (flow, result) in expected.items():
+        ended = fold(story.facts.get(journey, ()))
+        if ended is not None and ended.result != result:
+            story.found("a", flow, "journey ended as", ended.result, "expected", result)
+
+
+def serial(story):
+    """By journey id: its flow, and its result when every event is decided at once, in the log's order."""
+    catalog = new_catalog()
+    results = {}
+    for name in flows.IN_ORDER:
+        plan = catalog.flow(f"shop_{name}")
+        enrolments = {}
+        for sequence, at, entry in story.entries:
+            if not entry.contact or entry.event.type not in flows.PROGRAMS[name].types():
+                continue
+            setting = Setting(flow=plan, programs=catalog.programs, contact=Contact(entry.contact))
+            enrolment = enrolments.setdefault(entry.contact, Enrolment(plan.id, entry.contact))
+            arrived = EventArrived(at=at, event=entry.event, sequence=sequence)
+            _apply(enrolment, react(setting, enrolment, arrived), results, name)
+            enrolment.considered = sequence
+    return results
+
+
+def _apply(enrolment, commands, results, name):
+    for command in commands:
+        if isinstance(command, IgnoreEvent):
+            enrolment.ignored = (*enrolment.ignored, command.event_hash)
+        if isinstance(command, RecordFact):
+            after = evolve(enrolment.journeys.get(command.instance), command.fact)
+            enrolment.journeys[command.instance] = after
+            enrolment.seen.update(dict.fromkeys(command.fact.applied))
+            results[after.id] = (name, after.result or "Completed")
+
+
+ORACLES = (
+    every_accepted_event_is_in_the_log,
+    facts_are_told_in_order_and_without_gaps,
+    folding_the_log_gives_the_records,
+    every_journey_has_ended,
+    every_requested_mail_is_settled,
+    one_intent_is_one_mail,
+    every_mail_sent_is_told,
+    what_is_said_to_be_accepted_was_sent,
+    nobody_is_mailed_who_has_left,
+    no_timer_is_left,
+    no_owner_failed,
+    nothing_was_given_up,
+    journeys_are_those_of_a_serial_run,
+)
+
+
+def problems(world):
+    """Everything that is wrong with this world, in words; empty: nothing."""
+    story = Story(world)
+    for oracle in ORACLES:
+        oracle(story)
+    return story.problems

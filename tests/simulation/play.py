@@ -1,0 +1,53 @@
+"""Playing one seed, from the first event to the verdict.
+
+`python -m tests.simulation.play SEED` repeats a seed exactly and prints its trace before the verdict.
+"""
+
+import logging
+import sys
+from typing import NamedTuple
+
+from tests.simulation import ports
+from tests.simulation.loop import Deadlock, Livelock, run
+from tests.simulation.oracles import problems
+from tests.simulation.world import World
+
+
+class Played(NamedTuple):
+    """How a seed went. `problems` is empty when everything was as promised."""
+
+    problems: list
+    trace_hash: str
+    world: World
+
+
+def play(seed, *, make=ports, faults=True):
+    """Play the world of this seed."""
+    logging.getLogger("emailflow_runtime").setLevel(logging.CRITICAL)
+    made = []
+
+    async def main(loop):
+        world = World(loop, seed, make=make, faults=faults)
+        made.append(world)
+        await world.run()
+        return problems(world)
+
+    try:
+        found = run(main, seed)
+    except (Deadlock, Livelock) as error:
+        found = [f"{type(error).__name__}: {error}"]
+    return Played(found, made[0].network.trace_hash(), made[0])
+
+
+def command(seed):
+    """What repeats this seed."""
+    return f".venv/bin/python -m tests.simulation.play {seed}"
+
+
+if __name__ == "__main__":
+    played = play(int(sys.argv[1]))
+    for line in played.world.network.trace:
+        print(*line)
+    print("trace", played.trace_hash)
+    print("\n".join(played.problems) or "everything as promised")
+    sys.exit(bool(played.problems))

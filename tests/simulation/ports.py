@@ -1,0 +1,237 @@
+"""The ports in memory, reached over the network. One set for each process.
+
+Where the real adapter resolves a fault by itself (a commit whose answer was lost), the port does not show
+it, and neither does this; what the port may show, it shows.
+"""
+
+import asyncio
+
+from tests.simulation.provider import Transports
+
+from emailflow_api.jetstream.naming import FACTS
+from emailflow_runtime.adapters.in_memory.buckets import InMemoryAliases, InMemoryConsents
+from emailflow_runtime.adapters.in_memory.event_log import InMemoryEventLog
+from emailflow_runtime.adapters.in_memory.feed import InMemoryFeed, InMemoryFeeds
+from emailflow_runtime.adapters.in_memory.state_store import InMemoryStateStore
+from emailflow_runtime.core.consent import Consent
+
+__all__ = ["Aliases", "Consents", "Feeds", "Letters", "Log", "State", "Transports"]
+
+SINGLY = 8
+"""Up to this many changes go to the server one by one (`batch.SINGLES_UP_TO`)."""
+
+
+class Log(InMemoryEventLog):
+    """The port EventLog."""
+
+    def __init__(self, broker, network):
+        super().__init__(broker)
+        self._network = network
+
+    async def append(self, entries):
+        if self._network.chance(0.01) and len(entries) > 1:
+            # A few go one by one, and the connection may break between two of them.
+            await self._append(entries[: self._network.random.randrange(1, len(entries))])
+        await self._append(entries)
+
+    async def _append(self, entries):
+        def effect():
+            for entry in entries:
+                self._broker.append(entry)
+            self._network.note("append", [(entry.event.source, entry.event.id) for entry in entries])
+
+        await self._network.call("append", effect)
+
+    async def last_sequence(self, shard):
+        return await self._network.call("end of log", lambda: self._broker.last_event(shard))
+
+    async def last_arrival(self, shard):
+        def ask():
+            return self._broker.last_event(shard, lambda kind: kind not in FACTS)
+
+        return await self._network.call("last arrival", ask)
+
+    async def last_fact(self, shard, types):
+        def ask():
+            return self._broker.last_event(shard, types.__contains__)
+
+        return await self._network.call("last fact", ask)
+
+    async def fill(self):
+        return await self._network.call("fill", lambda: self._broker.fill)
+
+
+class State(InMemoryStateStore):
+    """The port StateStore."""
+
+    def __init__(self, state, network):
+        super().__init__(state)
+        self._network = network
+
+    async def claim(self):
+        def effect():
+            self.epoch = self.state.claim()
+            self._network.note("claim", self.epoch)
+
+        await self._network.insist("claim", effect)
+
+    async def commit(self, changes):
+        pieces = [list(changes)]
+        if self._network.chance(0.1) and self.goes_singly(changes) and len(changes) > 1:
+            cut = self._network.random.randrange(1, len(changes))
+            pieces = [list(changes[:cut]), list(changes[cut:])]
+        for piece in pieces:
+            last = await self._network.insist("commit", lambda piece=piece: self._store(piece))
+        return last
+
+    def goes_singly(self, changes):
+        """Whether these would not be one batch."""
+        return len(changes) <= SINGLY
+
+    def _store(self, changes):
+        self._network.note("commit", self.epoch, self.state.epoch, [_summary(each) for each in changes])
+        return [self.state.store(change, self.epoch) for change in changes][-1]
+
+    async def enrolments(self, keys):
+        return await self._read("enrolments", super().enrolments, list(keys))
+
+    async def records(self, keys):
+        return await self._read("records", super().records, list(keys))
+
+    async def contacts(self, keys):
+        return await self._read("contacts", super().contacts, list(keys))
+
+    async def relay_position(self):
+        return await self._read("relay position", super().relay_position)
+
+    async def _read(self, name, read, *arguments):
+        await self._network.insist(name, lambda: None)
+        found = await read(*arguments)
+        await self._network.insist(name, lambda: None)
+        return found
+
+
+def _summary(change):
+    journey = getattr(getattr(change, "record", None), "journey", None)
+    if journey is not None:
+        mail = journey.mail and (journey.mail.id, journey.mail.status, journey.mail.attempts)
+        return ("record", journey.id, journey.instance, journey.facts, journey.step, journey.result, mail)
+    return (
+        type(change).__name__,
+        *(getattr(change, name) for name in ("address", "at", "sequence") if hasattr(change, name)),
+    )
+
+
+class LossyFeed(InMemoryFeed):
+    """The port Feed, over a connection that may break while messages are on their way."""
+
+    def __init__(self, broker, name, shard, network):
+        super().__init__(broker, name, shard)
+        self._network = network
+
+    async def take_over(self):
+        await self._network.insist("take over", lambda: None)
+        return await super().take_over()
+
+    async def standing(self):
+        consumer = await self.consumer()
+        return await self._network.call("standing", consumer.standing)
+
+    async def next_batch(self):
+        await self._network.insist("pull", lambda: None)
+        batch = await super().next_batch()
+        self._network.note("batch", self._name, [each.sequence for each in batch])
+        return batch
+
+    def pull(self, consumer):
+        limit = self._network.random.choice((1, 2, 8, 256)) if not self._network.calm else 256
+        sent = consumer.pull(self, limit)
+        if sent and self._network.chance(0.01):
+            self._network.note("lost on the way", self._name, len(sent))
+            return []
+        return sent
+
+    def acknowledge(self, batch):
+        sequences = [each.sequence for each in batch]
+        if self._network.chance(0.02) or self._consumer is None:
+            return
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._network.lag(), self._acknowledged, sequences, context=self._network.world)
+
+    def _acknowledged(self, sequences):
+        if self._network.closed or self._network.away:
+            return
+        self._network.note("ack", self._name, sequences)
+        for sequence in sequences:
+            self._consumer.acknowledge(sequence)
+
+
+class Feeds(InMemoryFeeds):
+    """The port Feeds."""
+
+    def __init__(self, broker, network):
+        super().__init__(broker)
+        self._network = network
+        self.made = []
+
+    def feed(self, name, shard):
+        self.made.append(LossyFeed(self._broker, name, shard, self._network))
+        return self.made[-1]
+
+
+class Letters:
+    """The port DeadLetters."""
+
+    def __init__(self, broker, network):
+        self._broker = broker
+        self._network = network
+
+    async def keep(self, letter):
+        await self._network.insist("dead letter", lambda: self._broker.letters.append(letter))
+
+
+class Aliases(InMemoryAliases):
+    """The port Aliases."""
+
+    def __init__(self, broker, network):
+        super().__init__(broker)
+        self._network = network
+
+    async def lookup(self, identifiers):
+        wanted, known = list(identifiers), self._broker.aliases
+        return await self._network.call(
+            "lookup", lambda: {each: known[each] for each in wanted if each in known}
+        )
+
+    async def claim(self, wanted):
+        known = self._broker.aliases
+        return await self._network.call(
+            "alias", lambda: {each: known.setdefault(each, key) for each, key in wanted.items()}
+        )
+
+
+class Consents(InMemoryConsents):
+    """The port Consents: a process has its own copy, and hears a little later what others put."""
+
+    def __init__(self, broker, network):
+        super().__init__(broker)
+        self._network = network
+        self._known = {address: dict(topics) for address, topics in broker.consents.items()}
+        network.hearers.append(self._hear)
+
+    def of(self, address):
+        return Consent(dict(self._known.get(address, {})))
+
+    async def put(self, address, topic, *, subscribed):
+        def effect():
+            self._network.note("consent", address, topic, subscribed)
+            self._broker.consents.setdefault(address, {})[topic] = subscribed
+            for hear in self._network.hearers:
+                loop.call_later(self._network.lag(), hear, address, topic, context=self._network.world)
+
+        loop = asyncio.get_running_loop()
+        await self._network.call("consent", effect)
+        self._hear(address, topic)
+
+    def _hear(self, address, topic):
+        self._known.setdefault(address, {})[topic] = self._broker.consents[address][topic]
