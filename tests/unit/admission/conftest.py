@@ -1,10 +1,11 @@
-"""Objects and reviews as the API server sends them, and a lister over plain objects."""
+"""Objects and reviews as the API server sends them, judged beside the operator's picture of a cluster."""
 
 import json
 
 import pytest
 
 from emailflow_operator.admission.review import read_request, validate
+from emailflow_operator.reconcile.cluster import Cluster
 
 API_VERSION = "emailflow.dev/v1alpha1"
 
@@ -25,22 +26,12 @@ def review(new, old=None, **request):
     ).encode()
 
 
-class Listed:
-    """The port Lister over a list of objects."""
-
-    def __init__(self, *objects):
-        self._objects = objects
-
-    def of(self, kind, namespace=None):
-        return [
-            each
-            for each in self._objects
-            if each["kind"] == kind and namespace in (None, each["metadata"].get("namespace"))
-        ]
-
-    def get(self, kind, namespace, name):
-        found = [each for each in self.of(kind, namespace or None) if each["metadata"]["name"] == name]
-        return found[0] if found else None
+def picture(objects):
+    """The operator's picture of a cluster that holds these."""
+    cluster = Cluster()
+    for each in objects:
+        cluster.put(each["kind"], each)
+    return cluster
 
 
 @pytest.fixture(name="resource")
@@ -53,17 +44,12 @@ def _review():
     return review
 
 
-@pytest.fixture
-def listed():
-    return Listed
-
-
 @pytest.fixture(scope="session")
 def judged():
     """The response to a change, `others` being there."""
 
     def answer(new, old=None, others=(), **request):
-        return validate(read_request(review(new, old, **request)), Listed(*others))["response"]
+        return validate(read_request(review(new, old, **request)), picture(others))["response"]
 
     return answer
 
