@@ -67,9 +67,7 @@ def _leave(
     journeys = dict(enrolment.journeys)
     commands: list[Command] = []
     for instance, (result, reason) in leaving.items():
-        course = Course(
-            setting, enrolment, instance, arrived.at, considered=arrived.sequence, counted=marks
-        )
+        course = Course(setting, enrolment, instance, arrived.at, considered=arrived.sequence, counted=marks)
         course.exit(result, reason)
         commands += course.commands
         journeys[instance] = course.journey
