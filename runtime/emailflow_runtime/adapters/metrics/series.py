@@ -35,16 +35,23 @@ class Series:
     """All series on one registry. Each attribute gives the child of its labels, made once."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def counter(name: str, help_: str, *labels: str) -> Children:
-            return Children(Counter(name, help_, labels, namespace="emailflow", registry=registry))
+        self._registry = registry
+        self._doors()
+        self._mails()
+        self._inside()
 
-        def gauge(name: str, help_: str, *labels: str) -> Children:
-            return Children(Gauge(name, help_, labels, namespace="emailflow", registry=registry))
+    def _counter(self, name: str, help_: str, *labels: str) -> Children:
+        return Children(Counter(name, help_, labels, namespace="emailflow", registry=self._registry))
 
-        def histogram(name: str, help_: str, buckets: tuple[float, ...], *labels: str) -> Children:
-            made = Histogram(name, help_, labels, namespace="emailflow", registry=registry, buckets=buckets)
-            return Children(made)
+    def _gauge(self, name: str, help_: str, *labels: str) -> Children:
+        return Children(Gauge(name, help_, labels, namespace="emailflow", registry=self._registry))
 
+    def _histogram(self, name: str, help_: str, buckets: tuple[float, ...], *labels: str) -> Children:
+        made = Histogram(name, help_, labels, namespace="emailflow", registry=self._registry, buckets=buckets)
+        return Children(made)
+
+    def _doors(self) -> None:
+        counter, histogram = self._counter, self._histogram
         self.events_accepted = counter("events_accepted", "Events that doors have stored.")
         self.events_refused = counter("events_refused", "Events that doors have refused.", "reason")
         self.accept_seconds = histogram(
@@ -53,43 +60,33 @@ class Series:
         self.dead_letters = counter(
             "dead_letters", "Dead letters kept, by flow or `_door`.", "reason", "origin"
         )
+
+    def _mails(self) -> None:
+        counter, histogram = self._counter, self._histogram
         self.journeys = counter(
             "journeys", "Journeys that entered, completed or exited, by flow.", "flow", "what"
         )
-        self.mails = counter(
-            "mails",
-            "What became of mails: accepted, deferred, skipped, failed, unknown. No provider: not called.",
-            "outcome",
-            "provider",
-            "reason",
-        )
+        what = "What became of mails: accepted, deferred, skipped, failed, unknown."
+        self.mails = counter("mails", f"{what} No provider: not called.", "outcome", "provider", "reason")
         self.flow_mails = counter("flow_mails", "What became of mails, by flow.", "flow", "outcome")
-        self.mail_latency = histogram(
-            "mail_latency_seconds",
-            "From the event or timer that asked for a mail to the provider's acceptance.",
-            LATENCY,
-            "provider",
-        )
-        self.hand_over = histogram(
-            "hand_over_seconds",
-            "From an intent on its way to disk to what the provider said.",
-            LATENCY,
-            "provider",
-        )
+        asked = "From the event or timer that asked for a mail to the provider's acceptance."
+        self.mail_latency = histogram("mail_latency_seconds", asked, LATENCY, "provider")
+        answered = "From an intent on its way to disk to what the provider said."
+        self.hand_over = histogram("hand_over_seconds", answered, LATENCY, "provider")
         self.timer_lateness = histogram(
             "timer_lateness_seconds", "From the moment a wait was due to its decision.", LATENCY
         )
+        self.render_seconds = histogram("render_seconds", "Rendering of one mail.", SHORT, "result")
+
+    def _inside(self) -> None:
+        gauge, histogram = self._gauge, self._histogram
         self.commit_seconds = histogram("commit_seconds", "Group commits to STATE.", SHORT)
         self.commit_changes = histogram("commit_changes", "Changes in one commit to STATE.", SIZES)
         self.append_seconds = histogram("append_seconds", "Appends to EVENTS.", SHORT)
         self.append_events = histogram("append_events", "Events in one append to EVENTS.", SIZES)
-        self.render_seconds = histogram("render_seconds", "Rendering of one mail.", SHORT, "result")
         self.flow_lag = gauge("flow_lag_events", "Events that a flow has yet to decide on.", "flow", "shard")
-        self.behind_retention = gauge(
-            "flow_behind_retention_events",
-            "Events that were purged before a flow had looked at them.",
-            "flow",
-        )
+        lost = "Events that were purged before a flow had looked at them."
+        self.behind_retention = gauge("flow_behind_retention_events", lost, "flow")
         self.log_fill = gauge(
             "log_fill_ratio", "Share of its bound that EVENTS occupies; doors close at 0.9."
         )
