@@ -5,6 +5,7 @@ unambiguous. Nothing else in the project may build such a name.
 """
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 _ALLOWED = frozenset(map(chr, range(0x21, 0x7F))) - frozenset(".*>%")
@@ -27,6 +28,7 @@ FACTS = frozenset(
 contacts: their reader would read five facts a mail for nothing."""
 
 
+@lru_cache(maxsize=4096)
 def type_tokens(event_type: str) -> str:
     """A CloudEvents type as subject tokens: dots separate, what NATS doesn't allow is percent-encoded.
 
@@ -103,6 +105,10 @@ class Names(NamedTuple):
     def inbound_subjects(self) -> str:
         """Everything that producers publish."""
         return f"{self.subject_prefix}.in.>"
+
+    def refused_subject(self, token: str) -> str:
+        """Where a producer hears of what was refused; `token` is its own, `*` stands for all."""
+        return f"{self.subject_prefix}.refused.{token}"
 
     def inbound_subject(self, event_type: str) -> str:
         """Where producers publish an event of this type."""

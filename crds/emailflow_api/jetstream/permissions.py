@@ -1,9 +1,10 @@
 """What each NATS user of a runtime may do: publish and subscribe lists by role, and no more than its part.
 
 Whoever makes the users (the operator, or the administrator of a NATS of one's own) puts these lists into
-them. Two rules come from the server: an answer goes wherever its request says, so inboxes are private to a
-role; and whoever may publish to a stream with schedules may cancel anybody's, so STATE is the runtime's
-alone. Pure.
+them. Two rules come from the server. Whoever may publish to a stream with schedules may cancel anybody's, so
+STATE is the runtime's alone. And JetStream's answer to a publish goes wherever the publish says, past all
+lists: so inboxes are private to a role, and producers belong into an account of their own, whose answers
+can't reach this one (`SERVICES`, `STREAMS`). Pure.
 """
 
 from collections.abc import Iterable
@@ -18,6 +19,12 @@ OWN_BUCKETS = ("REPORTS", "LEASES", "CONSENT", "ALIASES")
 """What the runtime writes."""
 
 
+SERVICES = ("emailflow.*.*.in.>",)
+"""Exported as services to the account of producers: what is published there is answered there."""
+STREAMS = ("emailflow.*.*.refused.*",)
+"""Exported as streams to the account of producers."""
+
+
 class Permissions(NamedTuple):
     """Allow lists, in the syntax of NATS; everything else is refused."""
 
@@ -29,7 +36,8 @@ def permissions(names: Names, role: Role, *, shards: int = 1) -> Permissions:
     """What a user of this role may do in the runtime of these names, which has so many shards."""
     match role:
         case Role.PRODUCER | Role.SIDECAR:
-            return Permissions((names.inbound_subjects,), (f"{names.inbox(role)}.>",))
+            heard = (f"{names.inbox(role)}.>", names.refused_subject("*"))
+            return Permissions((names.inbound_subjects,), heard)
         case Role.RUNTIME:
             return _runtime(names, shards)
         case Role.OPERATOR:
@@ -54,9 +62,7 @@ def _runtime(names: Names, shards: int) -> Permissions:
     publish = [
         *(f"{subjects}.{each}.>" for each in ("in", "events", "state", "deadletter")),
         *(f"$KV.{names.bucket(each)}.>" for each in OWN_BUCKETS),
-        # Refusals, where a producer asked for them.
-        f"{names.inbox(Role.PRODUCER)}.>",
-        f"{names.inbox(Role.SIDECAR)}.>",
+        names.refused_subject("*"),
     ]
     for stream in streams:
         publish += [

@@ -45,7 +45,7 @@ class InboundQueue(Protocol):
         """Keep it as a dead letter, whole; return when that is on disk. Raises Unavailable."""
 
     async def answer(self, message: Inbound, refusal: Refusal) -> None:
-        """Tell the producer, if it named an inbox for that. Raises Unavailable."""
+        """Tell the producer, if it asked for that. Raises Unavailable."""
 
     async def close(self) -> None:
         """Take no more, and let what has come but was not taken come again at once."""

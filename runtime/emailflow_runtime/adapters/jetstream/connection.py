@@ -82,6 +82,7 @@ async def connect(credentials: Credentials, name: str) -> "Connection":
             **options,
         )
     except (NatsError, OSError, TimeoutError, ValueError) as error:
+        await client.close()
         raise Unavailable(f"NATS is not to be reached: {_words(error)}") from error
     # Only the first attempt may fail for good.
     client.options["max_reconnect_attempts"] = -1

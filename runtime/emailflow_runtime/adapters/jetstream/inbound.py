@@ -6,12 +6,14 @@ A pull is always under way, with a heartbeat: silence means that it was lost, an
 import asyncio
 import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 
+import msgspec
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from emailflow_api.jetstream.naming import DOOR_CONSUMER, Names, Role
+from emailflow_api.jetstream.naming import DOOR_CONSUMER, Names
 from emailflow_runtime.adapters.jetstream.batch import Message, publish_all
 from emailflow_runtime.adapters.jetstream.connection import Connection, JetStreamError
 from emailflow_runtime.app.inbound import Inbound, Refusal
@@ -25,11 +27,12 @@ SILENCE = 2.5 * HEARTBEAT
 RETRY_AFTER = 0.5
 ORIGIN = "_door"
 REPLY = "EmailFlow-Reply"
-"""A producer names in it where refusals go: JetStream itself answers the publish."""
+"""A token of the producer's: a refusal goes to the subject that it ends. JetStream itself answers the
+publish, and nobody may name any subject for the door to publish to."""
+TOKEN = re.compile(r"[A-Za-z0-9_\-]{1,64}")
 HELD = "EmailFlow-Was-"
 """Before the names of producers' headers that would mean something to NATS, or to EmailFlow."""
 LONGEST_MESSAGE = 1000
-LONGEST_REPLY = 256
 ROOM = 512
 """Bytes that the protocol may take beside headers and data."""
 
@@ -43,7 +46,6 @@ class InboundStream:
         self._connection = connection
         self._names = names
         self._prefix = names.inbound_subjects.removesuffix(">")
-        self._inboxes = tuple(f"{names.inbox(role)}." for role in (Role.PRODUCER, Role.SIDECAR))
         self._arrived: asyncio.Queue[Msg] = asyncio.Queue()
         self._subscription: Subscription | None = None
         self._inbox = ""
@@ -155,15 +157,11 @@ class InboundStream:
             raise Unavailable(f"DEADLETTER takes nothing: {refused}") from refused
 
     async def answer(self, message: Inbound, refusal: Refusal) -> None:
-        """See InboundQueue. Only producers' own inboxes are answered, or the door could be made to publish
-        anywhere."""
-        reply = message.headers.get(REPLY, "")
-        if not reply.startswith(self._inboxes) or len(reply) > LONGEST_REPLY:
-            return
-        if any(character in reply for character in " *>") or ".." in reply or reply.endswith("."):
-            return
-        said = {"reason": refusal.reason, "message": refusal.message, "id": refusal.id}
-        await self._connection.publish(reply, json.dumps({**said, "source": refusal.source}).encode())
+        """See InboundQueue."""
+        token = message.headers.get(REPLY, "")
+        if TOKEN.fullmatch(token):
+            subject = self._names.refused_subject(token)
+            await self._connection.publish(subject, json.dumps(msgspec.to_builtins(refusal)).encode())
 
 
 def _held(name: str) -> str:
