@@ -57,7 +57,8 @@ class Enrolments:
         if mine:
             await self._load(mine)
         for future in awaited:
-            await future
+            # Several wait for it: one that is cancelled must not take it from the others.
+            await asyncio.shield(future)
 
     async def fetch(self, key: EnrolmentKey) -> Entry:
         """The entry, from memory or from STATE."""
