@@ -5,10 +5,10 @@ from typing import Any
 
 _HEAD = """# Command line
 
-`emailflow`, and `kubectl emailflow` (the console script `kubectl-emailflow` on the PATH; kubectl 1.26 or newer
-completes its words). Commands end with 0 when all went well, with 1 when something didn't, and with 2 when they were
-called wrongly. Errors go to standard error, each with its [reason](reasons.md). Headings of tables are bold on a
-terminal, unless `NO_COLOR` is set.
+`emailflow`, and `kubectl emailflow` (the console script `kubectl-emailflow` on the PATH; kubectl 1.26 or
+newer completes its words). Commands end with 0 when all went well, with 1 when something didn't, and with 2
+when they were called wrongly. Errors go to standard error, each with its [reason](reasons.md). Headings of
+tables are bold on a terminal, unless `NO_COLOR` is set.
 """
 
 
