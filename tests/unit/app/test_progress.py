@@ -3,6 +3,9 @@
 import asyncio
 from collections.abc import Collection
 
+import pytest
+
+from emailflow_runtime.app import progress
 from emailflow_runtime.app.progress import Barrier, Reading, Watermark
 from emailflow_runtime.app.stores import Standing
 
@@ -30,8 +33,10 @@ class Feed:
 
     def __init__(self, standing: Standing) -> None:
         self._standing = standing
+        self.asked = asyncio.Event()
 
     async def standing(self) -> Standing:
+        self.asked.set()
         return self._standing
 
 
@@ -93,3 +98,33 @@ async def test_what_journeys_did_is_not_waited_for_at_the_contacts() -> None:
     reading.note([("order", 3)])
     async with asyncio.timeout(5):
         await barrier(Log(3), reading, Feed(BUSY)).read(9)
+
+
+async def test_nobody_asks_about_a_reader_any_more_when_nobody_waits_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(progress, "RECHECK", 0)
+    feed, reading = Feed(BUSY), Reading()
+    waiting = asyncio.create_task(
+        barrier(Log(7), reading, feed).passed(Watermark(), ["order"], Feed(BUSY))  # type: ignore[arg-type]
+    )
+    async with asyncio.timeout(5):
+        await feed.asked.wait()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        while len(asyncio.all_tasks()) > 1:
+            await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
+
+
+async def test_after_a_take_over_a_flow_first_decides_what_its_predecessors_reader_had_passed() -> None:
+    reading, mark = Reading(), Watermark()
+    reading.begin(9)
+    reading.mark.advance(9)
+    one = barrier(Log(9), reading, Feed(IDLE))
+    waiting = asyncio.create_task(one.passed(mark, ["order"], Feed(BUSY)))  # type: ignore[arg-type]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    mark.advance(9)
+    async with asyncio.timeout(5):
+        await waiting

@@ -68,3 +68,18 @@ async def test_a_barrier_makes_a_commit_of_its_own() -> None:
     await writer.barrier()
     assert store.commits == [[PutRelayPosition(0)]]
     running.cancel()
+
+
+async def test_what_waits_when_the_shard_is_lost_is_told_so_and_so_is_what_comes_later() -> None:
+    store = Store()
+    writer = Writer(store)  # type: ignore[arg-type] # as much of the port as it uses
+    running = asyncio.create_task(writer.run())
+    under_way = writer.submit((contact("a"),))
+    while not store.commits:
+        await asyncio.sleep(0)
+    waiting = writer.submit((contact("b"),))
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert under_way.cancelled()
+    assert waiting.cancelled()
+    assert writer.barrier().cancelled()

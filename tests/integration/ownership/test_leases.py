@@ -1,0 +1,138 @@
+"""Leases on a real server: one holder each, gone by themselves, given back at once, made again when lost."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from emailflow_api.plans import RuntimePlan
+from emailflow_runtime.adapters.jetstream.connection import Credentials, connect
+from emailflow_runtime.adapters.jetstream.lease_bucket import LeaseBucket
+from emailflow_runtime.adapters.nats_server import NatsServer
+from emailflow_runtime.app.ownership import LEASE_TTL, View
+from emailflow_runtime.errors import Unavailable
+
+RUNTIME = RuntimePlan(namespace="mail", name="default", shards=2)
+Replica = Callable[[str], Awaitable[LeaseBucket]]
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[NatsServer]:
+    running = NatsServer(tmp_path, 0)
+    await running.start()
+    yield running
+    await running.stop()
+
+
+@pytest.fixture
+async def replica(server: NatsServer) -> AsyncIterator[Replica]:
+    """`await replica(name)`: the leases as a process of this name sees them."""
+    connections = []
+
+    async def one(name: str) -> LeaseBucket:
+        connections.append(await connect(Credentials(server.url), name))
+        made = LeaseBucket(connections[-1], RUNTIME, name)
+        await until(made, lambda _: True)
+        await made.listen()
+        return made
+
+    yield one
+    for each in connections:
+        await each.close()
+
+
+async def until(leases: LeaseBucket, holds: Callable[[View], bool]) -> View:
+    """The first view of which this holds."""
+    async with asyncio.timeout(LEASE_TTL + 20):
+        while True:
+            try:
+                if holds(view := await leases.read()):
+                    return view
+            except Unavailable:
+                pass  # the bucket is just being made
+            await asyncio.sleep(0.05)
+
+
+async def test_one_of_two_that_try_gets_it(replica: Replica) -> None:
+    a, b = await replica("a"), await replica("b")
+    taken = await asyncio.gather(a.take(0, 0), b.take(0, 0))
+    assert sorted(each is None for each in taken) == [False, True]
+    holder = (await a.read()).leases[0].holder
+    assert holder == ("a" if taken[0] else "b")
+
+
+async def test_it_is_gone_when_nobody_renews_it_and_stays_while_somebody_does(replica: Replica) -> None:
+    a, b = await replica("a"), await replica("b")
+    idle, kept = await a.take(0, 0), await a.take(1, 0)
+    assert idle
+    assert kept
+
+    async def renew() -> None:
+        revision: int | None = kept
+        while revision:
+            revision = await a.take(1, revision)
+            await asyncio.sleep(1)
+
+    renewing = asyncio.create_task(renew())
+    view = await until(b, lambda view: 0 not in view.leases)
+    assert view.leases[1].holder == "a"
+    assert await b.take(0, 0)
+    renewing.cancel()
+
+
+async def test_what_is_released_is_free_at_once_and_tells_the_others(replica: Replica) -> None:
+    a, b = await replica("a"), await replica("b")
+    revision = await a.take(0, 0)
+    assert revision
+    await until(b, lambda view: 0 in view.leases)
+    b.changed.clear()
+    await a.release(0, revision)
+    async with asyncio.timeout(5):
+        await b.changed.wait()
+    lease = (await b.read()).leases[0]
+    assert lease.holder == ""
+    assert await b.take(0, lease.revision)
+
+
+async def test_a_release_that_comes_late_takes_nothing_from_the_next_holder(replica: Replica) -> None:
+    a, b = await replica("a"), await replica("b")
+    revision = await a.take(0, 0)
+    assert revision
+    await a.release(0, revision)
+    assert await b.take(0, (await b.read()).leases[0].revision)
+    await a.release(0, revision)
+    assert (await a.read()).leases[0].holder == "b"
+
+
+async def test_a_renewal_wakes_nobody(replica: Replica) -> None:
+    a, b = await replica("a"), await replica("b")
+    revision = await a.take(0, 0)
+    assert revision
+    async with asyncio.timeout(5):
+        await b.changed.wait()
+    b.changed.clear()
+    assert await a.take(0, revision)
+    # Its answer comes after the news of the renewal, on the same connection.
+    assert (await b.read()).leases[0].holder == "a"
+    assert not b.changed.is_set()
+
+
+async def test_members_come_and_go(replica: Replica) -> None:
+    a, b = await replica("a"), await replica("b")
+    await a.announce()
+    await b.announce()
+    assert (await a.read()).members == {"a", "b"}
+    await b.withdraw()
+    assert (await a.read()).members == {"a"}
+
+
+async def test_a_restart_of_the_server_takes_all_leases_and_they_can_be_taken_again(
+    server: NatsServer, replica: Replica
+) -> None:
+    a = await replica("a")
+    assert await a.take(0, 0)
+    await server.restart()
+    view = await until(a, lambda _: True)
+    assert view == View(frozenset(), {})
+    assert await a.take(0, 0)
