@@ -25,7 +25,9 @@ RESTART_AFTER = 1.0
 """Seconds before a shard that failed is started again."""
 RELEASE_WITHIN = 0.5
 """Seconds kept of a shutdown for giving leases back."""
-HAND_OVER_WITHIN = 2.0
+HAND_OVER_WITHIN = 40.0
+"""Seconds that mails at a provider may take when nobody has to hurry: longer than any hand-over lasts, since
+one that is cut off ends as unknown."""
 
 log = logging.getLogger(__name__)
 
@@ -177,7 +179,8 @@ class Ownership:
     async def _keep(self, index: int, lease: Lease) -> None:
         """Renew the lease of a shard that runs here, or end the shard when the lease is somebody else's."""
         holding = self._holdings.get(index)
-        if holding is None or holding.leaving:
+        if holding is None or 0 < lease.revision < holding.revision:
+            # The second is a view from before: a replica of the bucket may lag.
             return
         if lease.holder not in {"", self._leases.replica}:
             log.warning("the lease of shard %d is somebody else's", index)
