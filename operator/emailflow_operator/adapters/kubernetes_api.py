@@ -105,9 +105,9 @@ class KubernetesApi:
         )
         return answer
 
-    async def apply(self, value: Object, *, manager: str = FIELD_MANAGER) -> Object:
-        """Server-side apply; what the manifest says is ours, whoever had it before."""
-        query = {"fieldManager": manager, "force": "true"}
+    async def apply(self, value: Object, *, manager: str = FIELD_MANAGER, force: bool = True) -> Object:
+        """Server-side apply; what the manifest says is ours, whoever had it before (else 409)."""
+        query = {"fieldManager": manager, "force": "true" if force else "false"}
         answer: Object = await self._call(
             "PATCH", path_of(value), body=value, query=query, content="application/apply-patch+yaml"
         )

@@ -107,8 +107,9 @@ def make(
 
 def _authority(now: datetime, life: timedelta) -> tuple[bytes, bytes]:
     key = ec.generate_private_key(ec.SECP256R1())
-    # The time in the name tells authorities apart where people look at bundles.
-    name = _name(f"emailflow-webhook-ca {now:%Y-%m-%dT%H:%M:%SZ}")
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    # A name of its own, so that verifiers, and people who look at bundles, tell authorities apart.
+    name = _name(f"emailflow-webhook-ca {now:%Y-%m-%dT%H:%M:%SZ} {identifier.digest.hex()[:8]}")
     usage = x509.KeyUsage(
         digital_signature=True,
         key_cert_sign=True,
@@ -124,7 +125,7 @@ def _authority(now: datetime, life: timedelta) -> tuple[bytes, bytes]:
         _builder(name, name, key.public_key(), now - BACKDATED, now + life)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(usage, critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(identifier, critical=False)
         .sign(key, hashes.SHA256())
     )
     return certificate.public_bytes(Encoding.PEM), _pem(key)

@@ -9,6 +9,7 @@ import asyncio
 import base64
 import binascii
 import logging
+import secrets
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -40,8 +41,9 @@ class Kubernetes(Protocol):
     async def get(self, path: str) -> dict[str, Any] | None:
         """An object, None when there is none."""
 
-    async def apply(self, value: dict[str, Any], *, manager: str) -> dict[str, Any]:
-        """Server-side apply, by force; a resourceVersion in it must still be current (409)."""
+    async def apply(self, value: dict[str, Any], *, manager: str, force: bool = True) -> dict[str, Any]:
+        """Server-side apply; a resourceVersion in it must still be current, and without `force` no other
+        manager may have said otherwise (409)."""
 
 
 class Place(NamedTuple):
@@ -137,22 +139,23 @@ class CertificateSecret:
     async def _write(self, secret: Mapping[str, Any] | None, material: Material) -> None:
         """Keep it, unless another replica was first: its word stands, and is read next.
 
-        By server-side apply, since only that lets a Role name a Secret that isn't there yet. Two replicas
-        that create it at once overwrite each other; what stands then is read at the next look.
+        By server-side apply, since only that lets a Role name a Secret that isn't there yet. Of two replicas
+        that create it at once, the second finds the first one's word under another manager.
         """
         metadata = {
             "name": SECRET,
             "namespace": self._place.namespace,
             "labels": {"app.kubernetes.io/part-of": "emailflow"},
         }
-        kind = "kubernetes.io/tls"
+        kind, manager = "kubernetes.io/tls", f"{FIELD_MANAGER}-{secrets.token_hex(4)}"
         if secret is not None:
+            manager = FIELD_MANAGER
             metadata["resourceVersion"] = secret["metadata"]["resourceVersion"]
             kind = secret.get("type", kind)
         data = {name: base64.b64encode(value).decode() for name, value in material.as_data().items()}
         value = {"apiVersion": "v1", "kind": "Secret", "type": kind, "metadata": metadata, "data": data}
         try:
-            await self._kubernetes.apply(value, manager=FIELD_MANAGER)
+            await self._kubernetes.apply(value, manager=manager, force=secret is not None)
         except KubernetesRefused as refused:
             if refused.status != 409:
                 raise

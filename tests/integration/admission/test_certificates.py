@@ -73,8 +73,6 @@ async def test_garbage_is_a_bad_request_and_the_next_one_is_answered(replica, ap
 
 async def test_replicas_that_start_together_agree_on_one_certificate(replica, api, place):
     replicas = await asyncio.gather(*(replica(leads=n == 0, look_every=3600.0) for n in range(3)))
-    for each in replicas:
-        await each.certificates.look()
     held = await secret(api, place)
     for each in replicas:
         assert await served_chain(each, data(held, "ca.crt")) == data(held, "tls.crt").strip()
