@@ -2,7 +2,7 @@
 may at all.
 
 Each provider has its own, so that a slow one holds nobody else's mails. What a replica may use of a
-provider is its share of the shards (ADR 0011), so all replicas together keep what the provider allows. A
+provider is its share of the shards (ADR 0012), so all replicas together keep what the provider allows. A
 mail whose turn is far away is sent back, to wait on disk.
 """
 
@@ -18,6 +18,12 @@ from emailflow_runtime.errors import EmailFlowError
 
 LONGEST_WAIT = 30.0
 """Seconds that a mail waits in memory for its turn."""
+MOMENT = 0.5
+"""Seconds that a mail may take from its place in the lane to its outcome before fewer have one: a tenth of
+what an intent lasts."""
+AHEAD = 32
+"""Places for each mail that the provider takes at a time, at most. Intents share commits, so a provider that
+takes mails in a millisecond deserves more of them on their way than it has connections."""
 MOST_WAITING = 10_000
 """Mails that wait in memory for one provider."""
 PARKED_AT_LEAST = 10.0
@@ -84,6 +90,7 @@ class Lane:
         self._breaker = Breaker(provider.name, self._send_back)
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._busy = 0
+        self._most = 0
         self._open = 1
         """Mails that may be on their way now: one more with each success, so that a provider that is down
         is not met with many connections at once."""
@@ -94,7 +101,9 @@ class Lane:
     def keep_to(self, provider: ProviderPlan, share: float) -> None:
         """Keep to this share of what the provider allows from now on."""
         self.provider, rate = provider, provider.rate
-        self._most = max(int(rate.concurrency * share), 1)
+        most = max(int(rate.concurrency * share), 1)
+        if most != self._most:
+            self._most, self._handing_over = most, asyncio.Semaphore(most)
         self._bucket = _reshared(self._bucket, rate.per_second * share, max(rate.burst, 1) * share)
         domains = {}
         for each in rate.per_domain:
@@ -117,12 +126,16 @@ class Lane:
         try:
             await self._turn(self._domains.get(address.rpartition("@")[2].lower()))
             await self._place(probe=probe)
+            begun = _now()
             try:
                 # Only now: whoever had it already would follow a slow mail at once, with all the others.
                 await self._turn(self._bucket)
                 yield
             finally:
                 self._busy -= 1
+                if _now() - begun > MOMENT:
+                    # It is slow, or rates hold it: no more are on their way than it takes at a time.
+                    self._open = max(min(self._open, self._most), self._open // 2)
                 self._let_in()
         finally:
             if probe:
@@ -130,13 +143,14 @@ class Lane:
 
     async def watch(self, handing_over: Awaitable[Outcome]) -> Outcome:
         """Hand over, and learn from what comes of it."""
-        watching = self._breaker.watch()
-        try:
-            outcome = await handing_over
-        finally:
-            watching.cancel()
+        async with self._handing_over:
+            watching = self._breaker.watch()
+            try:
+                outcome = await handing_over
+            finally:
+                watching.cancel()
         self._breaker.note(outcome)
-        self._open = 1 if troubled(outcome) else min(self._open + 1, self._most)
+        self._open = 1 if troubled(outcome) else min(self._open + 1, self._most * AHEAD)
         return outcome
 
     async def _turn(self, bucket: TokenBucket | None) -> None:
@@ -153,7 +167,7 @@ class Lane:
     async def _place(self, *, probe: bool) -> None:
         if not probe and not self._breaker.closed:
             raise self._down(self._breaker.pause())
-        if self._busy < min(self._open, self._most) and not self._waiting:
+        if self._busy < self._open and not self._waiting:
             self._busy += 1
             return
         if self._bucket is not None and self._bucket.backlog(len(self._waiting)) > LONGEST_WAIT:
@@ -172,7 +186,7 @@ class Lane:
             raise
 
     def _let_in(self) -> None:
-        while self._waiting and self._busy < min(self._open, self._most):
+        while self._waiting and self._busy < self._open:
             turn = self._waiting.popleft()
             if not turn.done():
                 self._busy += 1

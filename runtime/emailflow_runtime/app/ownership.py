@@ -1,7 +1,7 @@
 """Which shards this replica owns: it takes leases, runs what it holds, renews, and hands over.
 
-A lease says who may try, the epoch who may write (ADR 0001). So nothing here has to be right for a mail
-to be sent once; it has to be quick, and to let no shard lie idle.
+A lease says who may try, the epoch who may write (ADR 0001, 0011). So nothing here has to be right for a
+mail to be sent once; it has to be quick, and to let no shard lie idle.
 """
 
 import asyncio
