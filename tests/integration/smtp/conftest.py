@@ -11,7 +11,7 @@ import pytest
 import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from emailflow_api.plans import Smtp
@@ -169,6 +169,8 @@ class Authority:
 
     pem: bytes
     context: ssl.SSLContext
+    chain: bytes
+    """Certificate and key, as a server reads them."""
 
 
 def _name(text):
@@ -196,21 +198,23 @@ def certify(tmp_path_factory):
     """`certify(address)`: an authority, and a server context whose certificate is for that address."""
 
     def made(address):
-        ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+        ca_key = ec.generate_private_key(ec.SECP256R1())
+        # RSA: what every server can serve.
+        key = rsa.generate_private_key(65537, 2048)
         ca = _certificate("ca", ca_key, "ca", ca_key, x509.BasicConstraints(ca=True, path_length=None))
         names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
         chain = tmp_path_factory.mktemp("tls") / "chain.pem"
         chain.write_bytes(
-            _certificate("server", key, "ca", ca_key, names)
-            + key.private_bytes(
+            key.private_bytes(
                 serialization.Encoding.PEM,
                 serialization.PrivateFormat.PKCS8,
                 serialization.NoEncryption(),
             )
+            + _certificate("server", key, "ca", ca_key, names)
         )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(chain)
-        return Authority(ca, context)
+        return Authority(ca, context, chain.read_bytes())
 
     return made
 
