@@ -73,8 +73,9 @@ async def test_an_event_becomes_a_mail_and_nobody_needs_more_than_their_rights(
 
 
 async def test_new_credentials_and_a_new_certificate_need_no_restart_of_the_pod(
-    installation: Any, pod: Any, mailbox: Any
+    installation: Any, operator: Any, pod: Any, mailbox: Any
 ) -> None:
+    await operator.close()
     await installation.stop()
     # Whoever the old key vouched for is nobody from now on.
     installation._signing = new_key(ACCOUNT)

@@ -58,8 +58,11 @@ async def connect(credentials: Credentials, name: str) -> "Connection":
     connection = Connection()
     client = connection.client
 
-    async def disconnected() -> None:
-        _trust(client, credentials)
+    async def failed(error: Exception) -> None:
+        refused = isinstance(error, NatsError)
+        log.log(logging.WARNING if refused else logging.INFO, "nats: %s", _words(error))
+        if isinstance(error, ssl.SSLError):
+            _trust(client, credentials)
 
     options: dict[str, Any] = {"reconnect_time_wait": RECONNECT_AFTER}
     if credentials.file:
@@ -76,9 +79,8 @@ async def connect(credentials: Credentials, name: str) -> "Connection":
             ping_interval=10,
             pending_size=64 << 20,
             reconnected_cb=connection.note_reconnect,
-            disconnected_cb=disconnected,
             closed_cb=connection.note_closed,
-            error_cb=_note_error,
+            error_cb=failed,
             **options,
         )
     except (NatsError, OSError, TimeoutError, ValueError) as error:
@@ -101,11 +103,6 @@ def _trust(client: Client, credentials: Credentials) -> None:
             client.options["tls"] = _trusting(credentials.ca)
         except OSError as error:
             log.warning("the CA certificates can't be read, the old ones stay: %s", type(error).__name__)
-
-
-async def _note_error(error: Exception) -> None:
-    refused = isinstance(error, NatsError)
-    log.log(logging.WARNING if refused else logging.INFO, "nats: %s", _words(error))
 
 
 def _words(error: Exception) -> str:
