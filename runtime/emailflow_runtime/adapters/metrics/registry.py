@@ -1,6 +1,7 @@
 """Metrics: the watcher that counts facts, and the page that Prometheus reads."""
 
 from collections.abc import Awaitable, Callable, Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from prometheus_client import (
@@ -17,6 +18,16 @@ from emailflow_runtime.core import facts as f
 from emailflow_runtime.core.journey import Journey
 
 SECOND = 1_000_000_000
+
+
+_JOURNEY: dict[type, str] = {f.Entered: "entered", f.Completed: "completed", f.Exited: "exited"}
+_OUTCOME: dict[type, str] = {
+    f.MailAccepted: "accepted",
+    f.MailDeferred: "deferred",
+    f.MailSkipped: "skipped",
+    f.MailFailed: "failed",
+    f.MailUnknown: "unknown",
+}
 
 
 class FlowLag(NamedTuple):
@@ -68,46 +79,33 @@ class Metrics:
 
     def folded(self, before: Journey | None, after: Journey, fact: f.Fact) -> None:
         """See Telemetry."""
-        flow = _name(after.flow)
-        match fact:
-            case f.Entered():
-                self.series.journeys(flow, "entered").inc()
-            case f.Completed():
-                self.series.journeys(flow, "completed").inc()
-            case f.Exited():
-                self.series.journeys(flow, "exited").inc()
-            case f.MailAccepted() | f.MailDeferred() | f.MailSkipped() | f.MailFailed() | f.MailUnknown():
-                self._mail(before, fact, flow)
-            case _:
-                pass
-        if before is not None and isinstance(fact, f.Advanced | f.MailRequested | f.Completed):
+        kind = type(fact)
+        if (what := _JOURNEY.get(kind)) is not None:
+            self.series.journeys(_name(after.flow), what).inc()
+        if (outcome := _OUTCOME.get(kind)) is not None:
+            self._mail(before, fact, outcome, _name(after.flow))
+        elif before is not None and before.wake_at and kind is not f.Exited:
             self._woken(before, fact.at)
 
     def _woken(self, before: Journey, at: int) -> None:
         if before.timer and 0 < before.wake_at <= at:
             self.series.timer_lateness().observe((at - before.wake_at) / SECOND)
 
-    def _mail(
-        self,
-        before: Journey | None,
-        fact: f.MailAccepted | f.MailDeferred | f.MailSkipped | f.MailFailed | f.MailUnknown,
-        flow: str,
-    ) -> None:
+    def _mail(self, before: Journey | None, fact: f.Fact, outcome: str, flow: str) -> None:
         mail = before.mail if before is not None else None
-        outcome = type(fact).__name__.removeprefix("Mail").lower()
-        reason = "" if isinstance(fact, f.MailAccepted) else fact.reason
         attempted = mail is not None and mail.status == "Attempted"
         provider = mail.provider if mail is not None and attempted else ""
-        self.series.mails(outcome, provider, reason).inc()
+        self.series.mails(outcome, provider, getattr(fact, "reason", "")).inc()
         self.series.flow_mails(flow, outcome).inc()
         if mail is None or not attempted:
             return
         intended = mail.start_by - START_WITHIN * SECOND
         self.series.hand_over(provider).observe(max(0, fact.at - intended) / SECOND)
-        if isinstance(fact, f.MailAccepted):
+        if outcome == "accepted":
             self.series.mail_latency(provider).observe(max(0, fact.at - mail.due) / SECOND)
 
 
+@lru_cache(maxsize=4096)
 def _name(flow: str) -> str:
     """`namespace/name` of a flow's id."""
     return flow.replace("_", "/", 1)

@@ -1,34 +1,12 @@
 """The series that a runtime shows: names, kinds, labels, help. docs/reference/metrics.md is made from it."""
 
-from collections.abc import Container
-from typing import Any
+from prometheus_client import CollectorRegistry
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from emailflow_runtime.adapters.metrics.families import Counters, Gauges, Histograms
 
 LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 SHORT = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
-
-
-class Children:
-    """A metric's children by their labels, remembered: the library looks each one up under a lock."""
-
-    def __init__(self, metric: Any) -> None:
-        self._metric = metric
-        self._known: dict[tuple[str, ...], Any] = {} if metric._labelnames else {(): metric}
-
-    def __call__(self, *labels: str) -> Any:
-        """The child of these labels."""
-        found = self._known.get(labels)
-        if found is None:
-            found = self._known[labels] = self._metric.labels(*labels)
-        return found
-
-    def keep_only(self, labels: Container[tuple[str, ...]]) -> None:
-        """Show no other children than these."""
-        for gone in [each for each in self._known if each not in labels]:
-            self._metric.remove(*gone)
-            del self._known[gone]
 
 
 class Series:
@@ -40,15 +18,14 @@ class Series:
         self._mails()
         self._inside()
 
-    def _counter(self, name: str, help_: str, *labels: str) -> Children:
-        return Children(Counter(name, help_, labels, namespace="emailflow", registry=self._registry))
+    def _counter(self, name: str, text: str, *labels: str) -> Counters:
+        return Counters(self._registry, name, text, labels)
 
-    def _gauge(self, name: str, help_: str, *labels: str) -> Children:
-        return Children(Gauge(name, help_, labels, namespace="emailflow", registry=self._registry))
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauges:
+        return Gauges(self._registry, name, text, labels)
 
-    def _histogram(self, name: str, help_: str, buckets: tuple[float, ...], *labels: str) -> Children:
-        made = Histogram(name, help_, labels, namespace="emailflow", registry=self._registry, buckets=buckets)
-        return Children(made)
+    def _histogram(self, name: str, text: str, bounds: tuple[float, ...], *labels: str) -> Histograms:
+        return Histograms(self._registry, name, text, labels, bounds=bounds)
 
     def _doors(self) -> None:
         counter, histogram = self._counter, self._histogram
@@ -98,7 +75,8 @@ class Series:
 def reference() -> str:
     """The reference page."""
     registry = CollectorRegistry()
-    Series(registry)
+    made = vars(Series(registry)).values()
+    families = [each for each in made if isinstance(each, Counters | Histograms)]
     lines = [
         "# Metrics",
         "",
@@ -109,14 +87,8 @@ def reference() -> str:
         "| name | kind | labels | what |",
         "|---|---|---|---|",
     ]
-    for family in sorted(registry.collect(), key=lambda each: each.name):
-        suffix = "_total" if family.type == "counter" else ""
-        labels = ", ".join(f"`{label}`" for label in _labels(registry, family.name))
-        lines.append(f"| `{family.name}{suffix}` | {family.type} | {labels} | {family.documentation} |")
+    for family in sorted(families, key=lambda each: each.name):
+        suffix = "_total" if family.kind == "counter" else ""
+        labels = ", ".join(f"`{label}`" for label in family.labels)
+        lines.append(f"| `{family.name}{suffix}` | {family.kind} | {labels} | {family.text} |")
     return "\n".join(lines) + "\n"
-
-
-def _labels(registry: CollectorRegistry, name: str) -> tuple[str, ...]:
-    collector: Any = registry._names_to_collectors[name]
-    labels: tuple[str, ...] = collector._labelnames
-    return labels
