@@ -157,6 +157,19 @@ def replay(
     _end_as(lambda: pods.run(["replay", *ctx.args]))
 
 
+@plugin.command(context_settings=INSIDE)
+def why(
+    ctx: typer.Context,
+    runtime: Name = "default",
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+) -> None:
+    """`emailflow why …`, inside a pod of the runtime."""
+    pods = RuntimePods(Kubectl(namespace, context, kubeconfig), runtime)
+    _end_as(lambda: pods.run(["why", *ctx.args]))
+
+
 @events.command("send")
 def send(
     event_type: Annotated[str, typer.Argument(metavar="TYPE", help="The CloudEvents type.")],
