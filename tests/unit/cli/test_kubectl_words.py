@@ -84,7 +84,7 @@ def test_a_kubectl_that_is_not_there_is_said(monkeypatch):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ((), ["dead-letters", "events", "logs", "replay", "resume", "status", "suspend"]),
+        ((), ["dead-letters", "events", "logs", "replay", "resume", "status", "suspend", "why"]),
         (("ev",), ["events"]),
         (("events", ""), ["send"]),
         (("status", "--al"), ["--all-namespaces"]),
