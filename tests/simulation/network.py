@@ -25,6 +25,8 @@ class Network:
         self.calm = not faults
         self.closed = False
         self.trace = []
+        self.requested = {}
+        """By mail: when it was first on disk that somebody asks for it (nanoseconds since 1970)."""
         self.strike = None
         """Called with a process that has just done something, when it is to be struck there."""
         self.hearers = []

@@ -31,13 +31,11 @@ class Story:
         """By journey, in the order of the log, repeats left out."""
         self.flow = {}
         """By journey, the name of its flow."""
-        self.places = {}
-        """By journey and number, the sequence at which a fact stands first."""
         self._read()
 
     def _read(self):
         known = {}
-        for sequence, _, entry in self.entries:
+        for _, _, entry in self.entries:
             fact = read_fact(entry.event) if "/flows/" in entry.event.source else None
             if fact is None:
                 continue
@@ -49,7 +47,6 @@ class Story:
             known[name] = entry.event.data
             self.facts[fact.journey].append(fact)
             self.flow[fact.journey] = entry.event.source.rpartition("/")[2]
-            self.places[fact.journey, fact.number] = sequence
 
     def found(self, *what):
         """Something is wrong."""
@@ -136,22 +133,21 @@ def what_is_said_to_be_accepted_was_sent(story):
 def nobody_is_mailed_who_has_left(story):
     """Neither who was suppressed before, nor, under the topic, who unsubscribed before the request."""
     left = {}
-    for sequence, _, entry in story.entries:
+    for _, at, entry in story.entries:
         said = read_consent(entry.event)
         if said is not None and not said.subscribed:
-            left.setdefault((said.address, said.topic), sequence)
-    requested = {}
-    for fact in story.of_kind(f.MailRequested):
-        requested[fact.mail] = (story.flow[fact.journey], story.places[fact.journey, fact.number])
+            left.setdefault((said.address, said.topic), at)
+    flow_of = {fact.mail: story.flow[fact.journey] for fact in story.of_kind(f.MailRequested)}
     for each in story.world.office.taken:
-        address = contact_key("address", normalize_address(each.to[0]))
-        flow, sequence = requested.get(each.mail, ("", 0))
+        flow = flow_of.get(each.mail, "")
         topic = flows.POLICY.get(flow, "offers")
         if topic == "orders":
             continue
+        address = contact_key("address", normalize_address(each.to[0]))
+        requested = story.world.network.requested[each.mail]
         if each.to[0] == SUPPRESSED:
             story.found("somebody suppressed was mailed by", flow)
-        if left.get((address, topic), sequence) < sequence:
+        if left.get((address, topic), requested) < requested:
             story.found("somebody who had left was mailed by", flow, each.mail)
 
 

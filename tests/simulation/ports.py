@@ -13,6 +13,7 @@ from emailflow_runtime.adapters.in_memory.buckets import InMemoryAliases, InMemo
 from emailflow_runtime.adapters.in_memory.event_log import InMemoryEventLog
 from emailflow_runtime.adapters.in_memory.feed import InMemoryFeed, InMemoryFeeds
 from emailflow_runtime.adapters.in_memory.state_store import InMemoryStateStore
+from emailflow_runtime.app.stores import PutRecord
 from emailflow_runtime.core.consent import Consent
 
 __all__ = ["Aliases", "Consents", "Feeds", "Letters", "Log", "State", "Transports"]
@@ -89,6 +90,10 @@ class State(InMemoryStateStore):
         return len(changes) <= SINGLY
 
     def _store(self, changes):
+        for change in changes:
+            mail = change.record.journey.mail if isinstance(change, PutRecord) else None
+            if mail is not None:
+                self._network.requested.setdefault(mail.id, self.state.stream.clock.now())
         self._network.note("commit", self.epoch, self.state.epoch, [_summary(each) for each in changes])
         return [self.state.store(change, self.epoch) for change in changes][-1]
 
