@@ -34,6 +34,8 @@ from emailflow_operator.reconcile.cluster import Object, name_of
 from emailflow_operator.reconcile.nats_claims import (
     account_claims,
     auth_conf,
+    export_to_producers,
+    import_from_runtimes,
     operator_claims,
     same_rights,
     system_claims,
@@ -41,7 +43,13 @@ from emailflow_operator.reconcile.nats_claims import (
 )
 
 AUTH_SECRET = "emailflow-nats-auth"  # noqa: S105 - the name of a Secret
-_SEEDS = {"operator.nk": OPERATOR, "account.nk": ACCOUNT, "signing.nk": ACCOUNT, "system.nk": ACCOUNT}
+_SEEDS = {
+    "operator.nk": OPERATOR,
+    "account.nk": ACCOUNT,
+    "producers.nk": ACCOUNT,
+    "signing.nk": ACCOUNT,
+    "system.nk": ACCOUNT,
+}
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +57,13 @@ log = logging.getLogger(__name__)
 class _Keys(NamedTuple):
     operator: KeyPair
     account: KeyPair
+    producers: KeyPair
     signing: KeyPair
     system: KeyPair
+
+    def account_of(self, role: Role) -> str:
+        """The account that users of this role are in."""
+        return (self.producers if role in {Role.PRODUCER, Role.SIDECAR} else self.account).public
 
 
 class Accounts:
@@ -97,7 +110,7 @@ class Accounts:
             (producer_credentials(names.name), Role.PRODUCER),
         ):
             rights = permissions(names, role, shards=_shards(owner))
-            asked = user_claims(keys.account.public, keys.signing.public, "", "", rights)
+            asked = user_claims(keys.account_of(role), keys.signing.public, "", "", rights)
             if not same_rights(claims_in(there.get(key, "")), asked):
                 wanted[key] = await self._user(names, role, _shards(owner))
         if wanted:
@@ -114,7 +127,7 @@ class Accounts:
         keys, user = await self._installed(), new_key(USER)
         rights = permissions(names, role, shards=shards)
         name = f"{names.prefix}_{role}"
-        claims = user_claims(keys.account.public, keys.signing.public, user.public, name, rights)
+        claims = user_claims(keys.account_of(role), keys.signing.public, user.public, name, rights)
         return credentials_file(keys.signing.sign(claims), user.seed)
 
     async def _installed(self) -> _Keys:
@@ -141,8 +154,13 @@ def _key(name: str, seed: str) -> KeyPair:
 
 def _auth_conf(keys: _Keys) -> str:
     operator, system = keys.operator, keys.system.public
+    account, producers = (
+        account_claims(operator.public, each.public, keys.signing.public)
+        for each in (keys.account, keys.producers)
+    )
     accounts = {
-        keys.account.public: account_claims(operator.public, keys.account.public, keys.signing.public),
+        keys.account.public: export_to_producers(account),
+        keys.producers.public: import_from_runtimes(producers, keys.account.public),
         system: system_claims(operator.public, system),
     }
     tokens = {account: operator.sign(claims) for account, claims in accounts.items()}

@@ -7,7 +7,7 @@ The operator signs accounts, the account's signing key signs users. Keys are mad
 from collections.abc import Mapping
 from typing import Any
 
-from emailflow_api.jetstream.permissions import Permissions
+from emailflow_api.jetstream.permissions import SERVICES, STREAMS, Permissions
 
 Claims = dict[str, Any]
 _UNLIMITED = -1
@@ -23,6 +23,23 @@ def account_claims(operator: str, account: str, signing: str) -> Claims:
     return _claims(
         operator, account, "emailflow", "account", {"signing_keys": [signing], "limits": _limits()}
     )
+
+
+def export_to_producers(account: Claims) -> Claims:
+    """The runtimes' account, giving producers what they need: a place to publish, and refusals."""
+    return {**account, "nats": {**account["nats"], "exports": _shared()}}
+
+
+def import_from_runtimes(producers: Claims, account: str) -> Claims:
+    """The producers' account. It is apart because JetStream answers a publish wherever the publish says:
+    from here an answer can't get into a runtime's streams."""
+    imports = [{**each, "account": account} for each in _shared()]
+    return {**producers, "nats": {**producers["nats"], "imports": imports}}
+
+
+def _shared() -> list[dict[str, str]]:
+    services = [{"name": each, "subject": each, "type": "service"} for each in SERVICES]
+    return services + [{"name": each, "subject": each, "type": "stream"} for each in STREAMS]
 
 
 def system_claims(operator: str, system: str) -> Claims:

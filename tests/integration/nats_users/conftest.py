@@ -15,11 +15,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from emailflow_api.jetstream.naming import Names, Role
-from emailflow_api.jetstream.permissions import SERVICES, STREAMS, permissions
+from emailflow_api.jetstream.permissions import permissions
 from emailflow_operator.adapters.nats_keys import ACCOUNT, OPERATOR, USER, credentials_file, new_key
 from emailflow_operator.reconcile.nats_claims import (
     account_claims,
     auth_conf,
+    export_to_producers,
+    import_from_runtimes,
     operator_claims,
     system_claims,
     user_claims,
@@ -69,12 +71,6 @@ def self_signed(folder: Path, name: str = "nats") -> Path:
     return path
 
 
-def _shared() -> list[dict[str, str]]:
-    """What the runtimes' account exports, and the producers' account imports."""
-    services = [{"name": each, "subject": each, "type": "service"} for each in SERVICES]
-    return services + [{"name": each, "subject": each, "type": "stream"} for each in STREAMS]
-
-
 class Installation:
     """A nats-server with an account for runtimes and one for producers, and users by role."""
 
@@ -100,8 +96,8 @@ class Installation:
             producers: account_claims(operator.public, producers, self._signing.public),
             system.public: system_claims(operator.public, system.public),
         }
-        claims[account]["nats"]["exports"] = _shared()
-        claims[producers]["nats"]["imports"] = [{**each, "account": account} for each in _shared()]
+        claims[account] = export_to_producers(claims[account])
+        claims[producers] = import_from_runtimes(claims[producers], account)
         tokens = {name: operator.sign(claim) for name, claim in claims.items()}
         root = operator.sign(operator_claims(operator.public, system.public))
         (self.folder / "auth.conf").write_text(auth_conf(root, system.public, tokens))
