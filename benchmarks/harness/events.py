@@ -1,4 +1,4 @@
-"""Publishes events into EVENTS as a door does, at a rate, as a process of its own: `python events.py JSON`.
+"""Publishes events into EVENTS as a door does, at a rate: `python -m harness.events JSON`, its own process.
 
 Open loop: event number n is due at a fixed moment, whatever happened to those before; what is due together
 shares a commit. Prints JSON when done: `start` (monotonic nanoseconds), and how long acknowledgements took.
@@ -8,12 +8,11 @@ import json
 import sys
 import time
 
-from raw_nats import Frame, RawNats
-
 from emailflow_api.jetstream.naming import Names
 from emailflow_runtime.core.cloudevents import nats
 from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.core.identity import contact_key
+from harness.raw_nats import Frame, RawNats
 
 NOTE = "x" * 330
 MAX_BATCH = 500

@@ -146,10 +146,11 @@ async def start(script: str, *arguments: str) -> Process:
     return Process(
         await asyncio.create_subprocess_exec(
             sys.executable,
-            str(HERE / script),
+            *("-m", f"harness.{script}"),
             *arguments,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            cwd=HERE.parent,
         )
     )
 
@@ -173,7 +174,7 @@ class Rig:
     async def start_runtime(self) -> None:
         """Start the runtime and wait until it decides."""
         options = {"nats": self.server.url, "manifests": self.manifests}
-        self.runtime = await start("serving.py", json.dumps(options))
+        self.runtime = await start("serving", json.dumps(options))
         said = json.loads(await self.runtime.line())
         self.http, self.ready = said["http"], said["ready"]
 
@@ -194,7 +195,7 @@ class Rig:
             "first": first,
             "run": f"r{self._runs}",
         }
-        generator = await start("events.py", json.dumps(options))
+        generator = await start("events", json.dumps(options))
         said: dict[str, Any] = json.loads(await generator.line(600))
         await generator.ended()
         return said
@@ -237,7 +238,7 @@ async def rig(flows: str, *, serve: bool = True) -> AsyncIterator[Rig]:
         server = NatsServer(folder / "nats", 0)
         await server.start()
         stack.push_async_callback(server.stop)
-        sink = await start("sink.py")
+        sink = await start("sink")
         stack.push_async_callback(sink.stop)
         port = await sink.line()
         connection = await connect(Credentials(server.url), "bench rig")

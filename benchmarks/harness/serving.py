@@ -1,4 +1,4 @@
-"""The runtime as a process of its own, as a pod runs it: `python serving.py JSON`.
+"""The runtime as a process of its own, as a pod runs it: `python -m harness.serving JSON`.
 
 Prints JSON when it is ready: `http`, the door's port, and `ready`, the seconds since its start. SIGTERM
 ends it.
@@ -23,6 +23,7 @@ from emailflow_runtime.adapters.jetstream.connection import Credentials, connect
 from emailflow_runtime.adapters.jetstream.consent_bucket import ConsentBucket
 from emailflow_runtime.adapters.secrets_in_memory import SecretsInMemory
 from emailflow_runtime.core.links import Keyring
+from emailflow_runtime.wiring.collector import spare
 from emailflow_runtime.wiring.runtime import Runtime, Surroundings
 
 
@@ -36,6 +37,7 @@ async def main() -> None:
     names = Names(plans.runtime.namespace, plans.runtime.name)
     consents = ConsentBucket(connection, names.bucket("CONSENT"))
     keyring = Keyring({"bench": b"0123456789abcdef0123456789abcdef"})
+    spare()
     runtime = Runtime(connection, plans, Surroundings(SecretsInMemory(), keyring, consents))
     server = HttpServer(HttpDoor(runtime.ingest))
     port = await server.start("127.0.0.1", 0)

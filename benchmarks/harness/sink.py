@@ -1,4 +1,4 @@
-"""An SMTP server that takes everything, as a process of its own: `python sink.py`.
+"""An SMTP server that takes everything, as a process of its own: `python -m harness.sink`.
 
 Prints its port, then answers lines on its standard input: `count`, `reset`, `dump FILE` (the numbers of
 the mails, taken from recipients like u17@…, and when each got its 250, as pairs of 64-bit integers).
