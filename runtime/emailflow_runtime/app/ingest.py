@@ -24,6 +24,8 @@ FULL = 0.9
 LOOK_EVERY = 1.0
 MAX_WAITING = 20_000
 MAX_BATCH = 500
+GROUPS_AHEAD = 1
+"""Groups that wait for the one that is being written."""
 DOOR = "_door"
 
 log = logging.getLogger(__name__)
@@ -39,6 +41,13 @@ class _Waiting(NamedTuple):
     event: CloudEvent
     identifiers: Identifiers
     accepted: asyncio.Future[None]
+
+
+class _Placed(NamedTuple):
+    """A group whose contacts are known."""
+
+    waiting: Sequence[_Waiting]
+    entries: Sequence[LogEntry]
 
 
 class LogIngest:
@@ -86,9 +95,14 @@ class LogIngest:
         return False
 
     async def run(self) -> None:
-        """Store what is waiting, in groups, until cancelled."""
+        """Store what is waiting, in groups, until cancelled.
+
+        While one group is being written, whom the next one is about is looked up.
+        """
+        placed: asyncio.Queue[_Placed] = asyncio.Queue(GROUPS_AHEAD)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._store_groups())
+            group.create_task(self._place_groups(placed))
+            group.create_task(self._append_groups(placed))
             group.create_task(self._watch_space())
 
     async def _watch_space(self) -> None:
@@ -99,31 +113,37 @@ class LogIngest:
                 log.info("the log can't be asked how full it is: %s", away)
             await asyncio.sleep(LOOK_EVERY)
 
-    async def _store_groups(self) -> None:
+    async def _place_groups(self, placed: "asyncio.Queue[_Placed]") -> None:
         while True:
             await self._wake.wait()
             group = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
             if not self._waiting:
                 self._wake.clear()
-            await self._store([each for each in group if not each.accepted.done()])
-
-    async def _store(self, group: Sequence[_Waiting]) -> None:
-        failure: EmailFlowError | None = None
-        try:
-            if group:
-                await self._log.append(await self._entries(group))
-        except EmailFlowError as error:
-            failure = error
-        except Exception:
-            log.exception("ingest failed")
-            failure = Unavailable("the event could not be stored")
-        for each in group:
-            if each.accepted.done():
+            # Whoever has gone meanwhile was told nothing, so nothing need be stored.
+            group = [each for each in group if not each.accepted.done()]
+            if not group:
                 continue
-            if failure is None:
-                each.accepted.set_result(None)
+            try:
+                entries = await self._entries(group)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the events behind it go on
+                _refuse(group, error)
             else:
-                each.accepted.set_exception(failure)
+                await placed.put(_Placed(group, entries))
+
+    async def _append_groups(self, placed: "asyncio.Queue[_Placed]") -> None:
+        while True:
+            groups = [await placed.get()]
+            while not placed.empty():
+                groups.append(placed.get_nowait())
+            stored = [each for group in groups for each in group.waiting]
+            try:
+                await self._log.append([entry for group in groups for entry in group.entries])
+            except Exception as error:  # noqa: BLE001 - as above
+                _refuse(stored, error)
+                continue
+            for each in stored:
+                if not each.accepted.done():
+                    each.accepted.set_result(None)
 
     async def _entries(self, group: Sequence[_Waiting]) -> list[LogEntry]:
         shards = self._catalog.plans.runtime.shards
@@ -149,6 +169,17 @@ class LogIngest:
                 # Another door met the same new contact at this moment; its word stands.
                 return [_key_of(each, {**known, **claimed}) for each in group]
         return keys
+
+
+def _refuse(group: Sequence[_Waiting], error: Exception) -> None:
+    """Tell the senders that nothing of this is sure to be stored."""
+    failure = error
+    if not isinstance(error, EmailFlowError):
+        log.error("ingest failed", exc_info=error)
+        failure = Unavailable("the event could not be stored")
+    for each in group:
+        if not each.accepted.done():
+            each.accepted.set_exception(failure)
 
 
 def _key_of(identifiers: Identifiers, known: Mapping[str, str]) -> str:

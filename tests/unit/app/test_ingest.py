@@ -124,3 +124,32 @@ async def test_a_log_that_is_away_is_said_with_the_time_to_come_back(outside: Ou
     with pytest.raises(Unavailable) as raised:
         await take(outside, plans(), event(ANA))
     assert raised.value.retry_after == 7
+
+
+async def test_the_next_ones_are_looked_up_while_others_are_written(outside: Outside) -> None:
+    written, looked_up = asyncio.Event(), asyncio.Event()
+    append, lookup = outside.append, outside.lookup
+
+    async def append_slowly(entries: Sequence[LogEntry]) -> None:
+        await written.wait()
+        await append(entries)
+
+    async def lookup_and_tell(identifiers: Iterable[str]) -> Mapping[str, str]:
+        wanted = list(identifiers)
+        if contact_key("address", "bo@example.com") in wanted:
+            looked_up.set()
+        return await lookup(wanted)
+
+    outside.append, outside.lookup = append_slowly, lookup_and_tell  # type: ignore[method-assign]
+    ingest = LogIngest(Catalog(plans()), outside, outside, outside)  # type: ignore[arg-type]
+    running = asyncio.create_task(ingest.run())
+    first = asyncio.create_task(ingest.accept(event(ANA, 1)))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(ingest.accept(event(b'{"email": "bo@example.com"}', 2)))
+    async with asyncio.timeout(5):
+        await looked_up.wait()
+        assert not first.done()
+        written.set()
+        await asyncio.gather(first, second)
+    running.cancel()
+    assert [entry.event.id for entry in outside.entries] == ["1", "2"]
