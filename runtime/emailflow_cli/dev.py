@@ -70,6 +70,7 @@ def dev(
 
 async def _serve(options: object) -> int:
     """Run until a signal asks to end."""
+    from emailflow_runtime.wiring.collector import spare
     from emailflow_runtime.wiring.laptop import Laptop, LaptopOptions
 
     assert isinstance(options, LaptopOptions)  # noqa: S101 - imported late, so the annotation can't say it
@@ -77,6 +78,7 @@ async def _serve(options: object) -> int:
     loop = asyncio.get_running_loop()
     for each in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(each, asked.set)
+    spare()
     async with Laptop(options, _report).running() as ports:
         print(f"inbox   http://127.0.0.1:{ports.http}/")
         print(f"events  http://127.0.0.1:{ports.http}/events   (CloudEvents: binary, structured, batched)")

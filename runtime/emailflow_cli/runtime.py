@@ -54,6 +54,7 @@ def runtime(
 async def _serve(settings: object, options: object) -> None:
     """Run until a signal asks to end."""
     from emailflow_api.pod_settings import PodSettings
+    from emailflow_runtime.wiring.collector import spare
     from emailflow_runtime.wiring.pod import Pod, PodOptions
 
     assert isinstance(settings, PodSettings)  # noqa: S101 - imported late, so the annotation can't say it
@@ -62,6 +63,7 @@ async def _serve(settings: object, options: object) -> None:
     loop = asyncio.get_running_loop()
     for each in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(each, asked.set)
+    spare()
     await Pod(settings, options).run(asked)
 
 
