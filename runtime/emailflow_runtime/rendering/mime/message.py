@@ -7,6 +7,7 @@ import hashlib
 import re
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -51,7 +52,12 @@ def message_id(mail_id: str, domain: str) -> str:
 
 def date_text(nanoseconds: int) -> str:
     """A time (nanoseconds since 1970-01-01 UTC) as RFC 5322 3.3 writes it, in UTC, to the second."""
-    return format_datetime(datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC))
+    return _second(nanoseconds // 1_000_000_000)
+
+
+@lru_cache(maxsize=16)
+def _second(seconds: int) -> str:
+    return format_datetime(datetime.fromtimestamp(seconds, UTC))
 
 
 def write(mail: Mail) -> bytes:
