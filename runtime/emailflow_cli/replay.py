@@ -77,9 +77,13 @@ def _row(entering: "Entering") -> dict[str, Any]:
 
 
 async def _replay(to: Access, stretch: Stretch, *, dry_run: bool) -> "list[Entering]":
+    from emailflow_runtime.app.replay import ReplayRefused
+
     async with connected(to) as connection:
         catalog = await read_catalog(connection, to.names)
         replay = await _checked(connection, to, catalog, stretch)
+        if replay.last < replay.first:
+            raise ReplayRefused("nothing came in then")
         if dry_run:
             return await _previewed(connection, to, catalog, replay)
         await _request(connection, to, catalog, replay)

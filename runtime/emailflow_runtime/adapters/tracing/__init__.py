@@ -12,6 +12,9 @@ from emailflow_runtime.app.ports import Clock
 if TYPE_CHECKING:
     from emailflow_runtime.adapters.tracing.spans import Tracing
 
+EXPORT_WITHIN = 2
+"""Seconds, unless the environment says otherwise: a collector that is away must not hold up an end."""
+TIMEOUTS = ("OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT")
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 
@@ -25,4 +28,5 @@ def tracing(clock: Clock) -> "Tracing | None":
 
     from emailflow_runtime.adapters.tracing.spans import Tracing
 
-    return Tracing(BatchSpanProcessor(OTLPSpanExporter()), clock)
+    timeout = None if any(os.environ.get(name) for name in TIMEOUTS) else EXPORT_WITHIN
+    return Tracing(BatchSpanProcessor(OTLPSpanExporter(timeout=timeout)), clock)
