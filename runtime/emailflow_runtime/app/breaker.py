@@ -14,6 +14,7 @@ TRIP_AFTER = 3
 """Failures of the provider, with no success between them."""
 STALLED_AFTER = 8.0
 """Seconds without an answer to anything, from which a provider counts as down."""
+HEARD_WITHIN = 0.5
 FIRST_PAUSE = 5.0
 LONGEST_PAUSE = 60.0
 """Between probes; doubled with each one that fails."""
@@ -82,6 +83,10 @@ class Breaker:
             self._trip("" if isinstance(outcome, Accepted) else outcome.reason, asked)
 
     def _look(self, begun: float) -> None:
+        # This process may have been paused: the answers that came meanwhile are heard first.
+        asyncio.get_running_loop().call_later(HEARD_WITHIN, self._judge, begun)
+
+    def _judge(self, begun: float) -> None:
         if self._heard_at < begun:
             self._trip("Stalled", None)
 
