@@ -9,13 +9,12 @@ import json
 import logging
 import os
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute
 
 from emailflow_api.jetstream.naming import Names, Role
 from emailflow_api.plans import Plans
@@ -58,26 +57,23 @@ class PodOptions(msgspec.Struct, frozen=True):
 
 
 class Pod:
-    """One runtime pod. `admin_routes` are served beside the probes."""
+    """One runtime pod."""
 
-    def __init__(
-        self, settings: PodSettings, options: PodOptions, admin_routes: Sequence[BaseRoute] = ()
-    ) -> None:
+    def __init__(self, settings: PodSettings, options: PodOptions) -> None:
         self._settings = settings
         self._options = options
-        self._admin_routes = admin_routes
         self._names = Names(settings.namespace, settings.name)
         self._door = Switch()
         self._connection: Connection | None = None
         self._runtime: Runtime | None = None
         self._waits_for = "NATS"
+        self._ending = False
 
     async def run(self, asked: asyncio.Event) -> None:
         """Serve until asked to end. Raises EmailFlowError, or an ExceptionGroup when a part is lost."""
         async with AsyncExitStack() as stack:
             probes = health_routes(self._not_ready, self._broken)
-            routes = [*probes, *metrics_routes(self._metrics), *self._admin_routes]
-            admin = HttpServer(Starlette(routes=routes))
+            admin = HttpServer(Starlette(routes=[*probes, *metrics_routes(self._metrics)]))
             events = HttpServer(self._door)
             ports = {
                 "admin": await self._listen(stack, admin, self._settings.admin_port),
@@ -89,7 +85,7 @@ class Pod:
             try:
                 await asyncio.wait({serving, asking}, return_when=asyncio.FIRST_COMPLETED)
                 # Requests are answered until the shards are in other hands.
-                self._waits_for = "its end"
+                self._ending = True
                 if self._runtime is not None and not serving.done():
                     await self._runtime.stop(HAND_OVER_WITHIN)
                 await events.close()
@@ -115,8 +111,8 @@ class Pod:
     # --- probes -------------------------------------------------------------------------------------
 
     def _not_ready(self) -> str:
-        if self._waits_for:
-            return self._waits_for
+        if self._ending or self._waits_for:
+            return "its end" if self._ending else self._waits_for
         if self._connection is None or not self._connection.connected:
             return "NATS"
         return "" if self._runtime is not None and self._runtime.ready else "shards"

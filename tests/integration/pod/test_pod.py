@@ -4,6 +4,7 @@ import asyncio
 import sys
 
 import pytest
+from tests.unit.door.test_service_accounts import ISSUER, jwks, token
 
 from emailflow_runtime.adapters.jetstream.plan_bucket import PlanBucket
 
@@ -155,3 +156,42 @@ async def test_a_new_plan_is_in_force_without_a_restart(ready, operator, plans, 
         return "Welcome" in await subjects(mailbox)
 
     assert await until(welcomed)
+
+
+async def test_it_waits_for_the_keyring_whose_secret_may_come_later(pod, operator, plans, tmp_path):
+    await operator.make_streams(plans)
+    await operator.apply(plans)
+    await pod.start(keyring=str(tmp_path / "keyring"))
+
+    async def waits():
+        return (await pod.probe("/readyz"))[1] == {"status": "waiting", "for": "the keyring"}
+
+    assert await until(waits)
+    (tmp_path / "keyring").write_text(f"k1: {'a' * 32}\n")
+
+    assert await until(pod.is_ready), pod.log.read_text()
+
+
+@pytest.fixture
+async def guarded(pod, operator, plans, tmp_path):
+    """A pod whose door asks who somebody is: one of its tokens, or a ServiceAccount of `mail`."""
+    (tmp_path / "jwks.json").write_text(jwks("rsa"))
+    await operator.make_streams(plans)
+    await operator.apply(plans)
+    await pod.start(tokens=str(tmp_path / "tokens"), issuer=ISSUER, jwks=str(tmp_path / "jwks.json"))
+    assert await until(pod.is_ready), pod.log.read_text()
+    return pod
+
+
+async def test_who_may_send_to_a_pod(guarded, tmp_path):
+    mine, others = (token(sub=f"system:serviceaccount:{namespace}:app") for namespace in ("mail", "shop"))
+    # The Secret of the door's tokens is not there yet: nobody can tell whose token it is.
+    assert (await guarded.post("a", "shop-token"))[0] == 503
+    (tmp_path / "tokens").write_text("shop:shop-token\n")
+
+    assert (await guarded.post("a"))[0] == 401
+    assert (await guarded.post("b", "another"))[0] == 401
+    assert (await guarded.post("c", "shop-token"))[0] == 202
+    assert (await guarded.post("d", mine))[0] == 202
+    status, said = await guarded.post("e", others)
+    assert (status, said["reason"]) == (403, "Forbidden")
