@@ -103,6 +103,27 @@ def test_who_was_passed_by_gets_their_mail_and_nobody_two(dev):
     assert [name for name in names(dev) if not name.startswith("Last")] == ["Ana", "Bea"]
 
 
+def test_waits_that_are_over_by_now_don_t_overtake_an_exit(dev):
+    steps = "steps: [{name: pause, wait: {for: PT1S}}, {name: hello"
+    waiting = MANIFESTS.replace("steps: [{name: hello", steps)
+    (dev.folder / "flow.yaml").write_text(waiting.replace("PLAN", "basic"))
+    for number in range(10):
+        sign_up(dev, f"Stays{number}")
+        sign_up(dev, f"Left{number}")
+    for number in range(10):
+        leave(dev, f"Left{number}")
+    pass_by(dev)
+    (dev.folder / "flow.yaml").write_text(waiting.replace("PLAN", "pro"))
+    assert until(lambda: len(preview(dev, "--since", "PT1H")) == 20)
+
+    assert replay(dev, "--since", "PT1H").returncode == 0
+
+    assert until(lambda: {f"Stays{number}" for number in range(10)} <= set(names(dev)))
+    pass_by(dev)
+    assert [name for name in names(dev) if name.startswith("Left")] == []
+    assert len([name for name in names(dev) if name.startswith("Stays")]) == 10
+
+
 def test_what_came_after_the_stretch_lets_nobody_in(dev):
     sign_up(dev, "Ana")
     pass_by(dev)
