@@ -76,12 +76,18 @@ class AdmissionServer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Answer what is under way, then close."""
+        """Answer what is under way, then close, also connections that the API server keeps for later."""
         if self._following is not None:
             self._following.cancel()
             with suppress(asyncio.CancelledError):
                 await self._following
+        connections = self._runner.server.connections if self._runner.server else []
+        transports = [each.transport for each in connections]
         await self._runner.cleanup()
+        for each in transports:
+            if each is not None:
+                each.abort()  # The other side may take its time to say goodbye in TLS.
+        await asyncio.sleep(0)
 
     async def _validate(self, http: web.Request) -> web.Response:
         return await _answered(http, lambda request: validate(request, self._lister()))
