@@ -4,7 +4,9 @@ import asyncio
 import random
 import signal
 
-from tests.integration.ownership.conftest import House, Load, compiled, sent_once
+from tests.integration.ownership.conftest import NAMES, House, Load, compiled, sent_once
+
+from emailflow_runtime.adapters.jetstream.state_store import JetStreamStateStore
 
 SEED = 7
 """Of the moments at which an owner is paused, and for how long."""
@@ -98,3 +100,22 @@ async def test_nats_away_and_back_leaves_every_shard_with_its_owner(house: House
     await house.until_delivered()
     sent_once(house)
     assert "is lost" not in house.replicas["a"].log.read_text() + house.replicas["b"].log.read_text()
+
+
+async def test_an_owner_whose_epoch_somebody_took_begins_that_shard_anew_and_goes_on_with_the_other(
+    house: House,
+) -> None:
+    await house.declare(compiled(house.sink.port, shards=2))
+    await house.start("a")
+    await house.until_owned("a")
+    intruder = JetStreamStateStore(house.connection, NAMES, 0)
+    async with Load(house) as load:
+        for _ in range(3):
+            await load.more(100)
+            await intruder.claim()
+        await load.more(100)
+    await house.until_delivered(unknown=True)
+    sent_once(house)
+    log = house.replicas["a"].log.read_text()
+    assert "shard 0 is lost" in log
+    assert "shard 1 is lost" not in log
