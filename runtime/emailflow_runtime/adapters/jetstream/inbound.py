@@ -161,7 +161,7 @@ class InboundStream:
         token = message.headers.get(REPLY, "")
         if TOKEN.fullmatch(token):
             subject = self._names.refused_subject(token)
-            await self._connection.publish(subject, json.dumps(msgspec.to_builtins(refusal)).encode())
+            await self._connection.publish(subject, msgspec.json.encode(refusal))
 
 
 def _held(name: str) -> str:
