@@ -88,6 +88,28 @@ def in_pod(namespace: str, pod: str, program: str, *arguments: str, container: s
     return kubectl("exec", *where, "--", "python", "-", *arguments, stdin=program)
 
 
+REAP = """
+import os, signal, sys
+from pathlib import Path
+
+for entry in Path("/proc").iterdir():
+    if entry.name.isdigit() and int(entry.name) != os.getpid():
+        try:
+            if sys.argv[1] in (entry / "cgroup").read_text():
+                os.kill(int(entry.name), signal.Signals[sys.argv[2]])
+                print(entry.name)
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+"""
+
+
+def strike(namespace: str, pod: str, *, reaper: str, signal: str = "SIGKILL") -> None:
+    """Send a signal to all processes of a pod's one container. The kubelet starts again what has ended."""
+    [container] = get("pod", pod, namespace)["status"]["containerStatuses"]
+    ended = in_pod(reaper, "reaper", REAP, container["containerID"].partition("//")[2], signal)
+    assert ended.strip(), f"no process of {namespace}/{pod} was found"
+
+
 class Sink:
     """What the SMTP server pod has been handed."""
 

@@ -19,10 +19,12 @@ FLOW = HEAD + "kind: EmailFlow\nmetadata: {name: bad}\nspec:\n  trigger: {types:
     ],
     ids=["an unknown field", "two steps of one name", "an expression", "a template"],
 )
+@pytest.mark.usefixtures("admission")
 def test_a_bad_manifest_is_refused_with_its_message(shop: str, manifest: str, said: str) -> None:
     assert said in refused(manifest, shop)
 
 
+@pytest.mark.usefixtures("admission")
 def test_what_may_still_come_is_a_warning(shop: str) -> None:
     flow = FLOW + "  steps: [{name: a, send: {templateRef: {name: nowhere}}}]\n"
     said = cluster.apply(flow, shop)
