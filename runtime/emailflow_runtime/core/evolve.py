@@ -30,7 +30,12 @@ def evolve(journey: Journey | None, fact: f.Fact) -> Journey | None:
             )
         case f.MailRequested():
             mail = Mail(
-                id=fact.mail, step=fact.path[-1], turn=fact.turn, template=fact.template, due=fact.due
+                id=fact.mail,
+                step=fact.path[-1],
+                turn=fact.turn,
+                template=fact.template,
+                due=fact.due,
+                asked=fact.at,
             )
             return replace(_walk(moved, fact.path), wake_at=0, timer=0, mail=mail)
         case f.Exited():

@@ -26,6 +26,9 @@ class Mail(msgspec.Struct, frozen=True, omit_defaults=True):
     turn: int
     template: str
     due: int
+    """When it should go out: `maxLateness` counts from here."""
+    asked: int = 0
+    """When it was asked for: `giveUpAfter` counts from here."""
     status: str = "Requested"
     attempts: int = 0
     provider: str = ""

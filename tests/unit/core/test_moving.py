@@ -31,6 +31,15 @@ def test_when_the_timer_fires_the_journey_goes_on(make_world: MakeWorld) -> None
     assert not any(isinstance(command, DisarmTimer) for command in commands)
 
 
+def test_a_mail_was_due_when_its_wait_ended_however_late_the_timer_is(make_world: MakeWorld) -> None:
+    world = make_world(Wait(name="settle", next="welcome", duration="PT1H"), send())
+    world.event()
+    world.fire(NOON + 100 * HOUR)
+    mail = world.journey.mail
+    assert mail is not None
+    assert (mail.due, mail.asked) == (NOON + HOUR, NOON + 100 * HOUR)
+
+
 def test_a_timer_that_fires_early_is_armed_again_under_a_new_number(make_world: MakeWorld) -> None:
     world = make_world(Wait(name="settle", next="welcome", duration="PT1H"), send())
     world.event()

@@ -93,6 +93,8 @@ class Course:
         self.commands: list[Command] = []
         self._journey = enrolment.journeys.get(instance)
         self.at = max(at, self._journey.at) if self._journey else at
+        self.due = self.at
+        """When what follows should have happened; earlier than `at` after a time without an owner."""
         self._considered = max(considered, enrolment.considered)
         self._counted = (*enrolment.ignored, *counted)
         self._fired = 0
@@ -213,7 +215,7 @@ class Course:
         turn = journey.passes.get(step.name, 0) + path.count(step.name)
         mail = mail_id(journey.flow, journey.id, step.name, turn)
         self.record(
-            MailRequested, path=tuple(path), mail=mail, turn=turn, template=step.template, due=self.at
+            MailRequested, path=tuple(path), mail=mail, turn=turn, template=step.template, due=self.due
         )
         self.commands.append(SendMail(self.instance, mail))
 

@@ -141,7 +141,7 @@ def _defer(course: Course, mail: Mail, answer: o.Deferred, retry: Retry) -> None
     # A provider that is down says nothing about this mail, so only `giveUpAfter` bounds that.
     if not answer.systemic and mail.attempts >= retry.max_attempts:
         _fail(course, mail, answer, "RetriesExhausted")
-    elif retry_at > mail.due + seconds(retry.give_up_after) * SECOND:
+    elif retry_at > (mail.asked or mail.due) + seconds(retry.give_up_after) * SECOND:
         _fail(course, mail, answer, "GivenUp")
     else:
         course.record(
