@@ -29,7 +29,7 @@ PROGRAMS = {
         ),
         steps=(
             p.Wait(name="later", next="remind", duration="PT3H"),
-            p.Send(name="remind", next="again", template="shop/mail", provider="hold"),
+            p.Send(name="remind", next="again", template="shop/mail", provider="hold", max_lateness="P1D"),
             p.Wait(name="again", next="last", duration="PT2M"),
             p.Send(name="last", next=p.END, template="shop/mail", provider="again"),
         ),

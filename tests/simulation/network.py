@@ -9,9 +9,9 @@ import contextvars
 import hashlib
 import random
 
-from emailflow_runtime.errors import Unavailable
-
 from tests.simulation.loop import PROCESS
+
+from emailflow_runtime.errors import Unavailable
 
 TIMEOUT = 5.0
 """Seconds after which an answer is not awaited any more (`connection.TIMEOUT`)."""
@@ -130,7 +130,7 @@ class Network:
     def _answer(self, effect, answer, *, lost=False, late=0.0):
         try:
             result, settle = effect(), _give
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it is the answer
             result, settle = error, _raise
         if not lost:
             self.loop.call_later(self.lag() + late, settle, answer, result)

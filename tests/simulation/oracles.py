@@ -2,20 +2,20 @@
 
 from collections import defaultdict
 
+from tests.simulation import flows
+from tests.simulation.world import SUPPRESSED, new_catalog
+
 from emailflow_runtime.core import facts as f
+from emailflow_runtime.core.commands import IgnoreEvent, RecordFact
 from emailflow_runtime.core.consent import read_consent
 from emailflow_runtime.core.contact import Contact
 from emailflow_runtime.core.evolve import evolve, fold
 from emailflow_runtime.core.identity import contact_key, normalize_address
 from emailflow_runtime.core.inputs import EventArrived
 from emailflow_runtime.core.journey import Enrolment
-from emailflow_runtime.core.commands import IgnoreEvent, RecordFact
 from emailflow_runtime.core.publication import read_fact
 from emailflow_runtime.core.reactions.course import Setting
 from emailflow_runtime.core.reactions.react import react
-
-from tests.simulation import flows
-from tests.simulation.world import SUPPRESSED, new_catalog
 
 SETTLED = (f.MailAccepted, f.MailSkipped, f.MailFailed, f.MailUnknown)
 

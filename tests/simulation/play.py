@@ -46,8 +46,7 @@ def command(seed):
 
 if __name__ == "__main__":
     played = play(int(sys.argv[1]))
-    for line in played.world.network.trace:
-        print(*line)
-    print("trace", played.trace_hash)
-    print("\n".join(played.problems) or "everything as promised")
+    told = [" ".join(map(str, line)) for line in played.world.network.trace]
+    told += [f"trace {played.trace_hash}", *(played.problems or ["everything as promised"])]
+    sys.stdout.write("\n".join(told) + "\n")
     sys.exit(bool(played.problems))

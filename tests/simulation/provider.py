@@ -55,9 +55,7 @@ class PostOffice:
     def take(self, mail):
         """It is in somebody's inbox."""
         self._network.note("taken", mail.id, mail.recipients)
-        self.taken.append(
-            Taken(asyncio.get_running_loop().time(), mail.id, mail.recipients, mail.message)
-        )
+        self.taken.append(Taken(asyncio.get_running_loop().time(), mail.id, mail.recipients, mail.message))
 
 
 class Transport:
@@ -75,9 +73,7 @@ class Transport:
         kind = self._office.draw()
         self._office.at_once += 1
         self._office.most_at_once = max(self._office.most_at_once, self._office.at_once)
-        loop.call_later(
-            self._network.lag(), self._arrive, mail, kind, answer, context=self._network.world
-        )
+        loop.call_later(self._network.lag(), self._arrive, mail, kind, answer, context=self._network.world)
         self._network.pass_by()
         try:
             async with asyncio.timeout_at(give_up_at):

@@ -14,7 +14,9 @@ SEED = 7
 def trace_hash_elsewhere(hash_seed):
     command = [sys.executable, "-m", "tests.simulation.play", str(SEED)]
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
-    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(
+        command, check=True, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+    )
     return [line.removeprefix("trace ") for line in ran.stdout.splitlines() if line.startswith("trace ")]
 
 

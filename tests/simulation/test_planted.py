@@ -1,7 +1,6 @@
 """The simulation can fail: it finds every fault that is planted in a port, within a few hundred seeds."""
 
 import pytest
-
 from tests.simulation.planted import PLANTED
 from tests.simulation.play import play
 

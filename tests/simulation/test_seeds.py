@@ -6,7 +6,6 @@
 import os
 
 import pytest
-
 from tests.simulation.play import command, play
 
 CHUNK = 25
