@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from emailflow_api.durations import seconds
 from emailflow_api.expressions import bind
 from emailflow_api.jetstream.topology import REPLAY_REQUESTED, SECOND
+from emailflow_api.plans import FlowPlan
 from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.desk import Desk
 from emailflow_runtime.app.progress import Barrier, Reading, Watermark, catch_up
@@ -48,14 +49,19 @@ class FlowRunner:
         self._reading = reading
         self._barrier = barrier
         self._replayer = replayer
+        self._typed: tuple[FlowPlan | None, frozenset[str]] = (None, frozenset())
+        """The types that the flow reads, by its plan."""
         self._acknowledging: set[asyncio.Task[None]] = set()
 
     @property
     def types(self) -> frozenset[str]:
         """The CloudEvents types that the flow reads now."""
         plan = self._catalog.flow(self.flow)
-        program = self._catalog.programs.get(plan.revision) if plan else None
-        return program.program.types() | {REPLAY_REQUESTED} if program else frozenset()
+        if plan is not self._typed[0]:
+            program = self._catalog.programs.get(plan.revision) if plan else None
+            types = program.program.types() | {REPLAY_REQUESTED} if program else frozenset()
+            self._typed = (plan, types)
+        return self._typed[1]
 
     async def passed(self) -> None:
         """Return when this flow has decided everything that stands in EVENTS now."""

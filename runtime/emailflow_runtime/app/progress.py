@@ -5,6 +5,7 @@ when it started.
 """
 
 import asyncio
+import heapq
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -23,26 +24,32 @@ class Watermark:
 
     def __init__(self) -> None:
         self.value = 0
-        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        """A heap by target; the second number keeps equal targets apart."""
+        self._waited = 0
 
     def advance(self, value: int) -> None:
         """Everything up to here has been decided."""
         if value <= self.value:
             return
         self.value = value
-        waiting, self._waiting = self._waiting, []
-        for target, reached in waiting:
-            if target > value:
-                self._waiting.append((target, reached))
-            elif not reached.done():
+        while self._waiting and self._waiting[0][0] <= value:
+            reached = heapq.heappop(self._waiting)[2]
+            if not reached.done():
                 reached.set_result(None)
 
     async def reached(self, target: int) -> None:
         """Return when the value is at least `target`."""
         if self.value < target:
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append((target, future))
+            self._waited += 1
+            heapq.heappush(self._waiting, (target, self._waited, future))
             await future
+
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody waits for more."""
+        return any(not reached.done() for _, _, reached in self._waiting)
 
 
 class Reading:
@@ -79,6 +86,7 @@ class Barrier:
         self._contacts = contacts
         self._question = asyncio.Lock()
         self._next: asyncio.Task[int] | None = None
+        self._checks: dict[Watermark, _Check] = {}
 
     async def end(self) -> int:
         """The sequence of the last event that came into the shard, as of this call or later."""
@@ -123,15 +131,35 @@ class Barrier:
     async def _reached(self, mark: Watermark, feed: Feed, target: int, end: int) -> None:
         """Wait for a reader; one that JetStream has nothing left for is there already, wherever its last
         event stood (its filter may have changed, or its events may be gone)."""
-        while mark.value < target:
-            try:
-                async with asyncio.timeout(RECHECK):
-                    await mark.reached(target)
-            except TimeoutError:
+        if mark.value >= target:
+            return
+        check = self._checks.get(mark)
+        if check is None:
+            check = self._checks[mark] = _Check(feed)
+            check.task = asyncio.create_task(self._check(mark, check))
+        check.end = max(check.end, end)
+        await mark.reached(target)
+
+    async def _check(self, mark: Watermark, check: "_Check") -> None:
+        """Ask now and then how a reader stands, once for all who wait for it."""
+        try:
+            while mark.awaited:
+                await asyncio.sleep(RECHECK)
                 try:
-                    await catch_up(mark, feed, end)
+                    await catch_up(mark, check.feed, check.end)
                 except EmailFlowError as away:
                     log.info("a feed's standing is not known: %s", away)
+        finally:
+            del self._checks[mark]
+
+
+class _Check:
+    """How a reader is looked after while somebody waits for it; `end`: how far there may be more for it."""
+
+    def __init__(self, feed: Feed) -> None:
+        self.feed = feed
+        self.end = 0
+        self.task: asyncio.Task[None] | None = None
 
 
 async def catch_up(mark: Watermark, feed: Feed, end: int) -> None:

@@ -35,6 +35,8 @@ GIVE_UP_AFTER = 30
 """Seconds from the start of a hand-over: after that its outcome is unknown."""
 RETRY_AFTER = 1.0
 """Seconds before a mail is tried again that something of our own held up."""
+FRESH = 0.1
+"""Seconds for which it counts that the flow had passed the end of EVENTS."""
 PREPARING = 64
 """Mails of one shard that are rendered and judged at the same time."""
 
@@ -131,7 +133,12 @@ class Sender:
             lane.check()
             composed = await self._compose(key, draft)
             if composed is not None:
+                await self._passed(key[0])
+                passed = asyncio.get_running_loop().time()
                 async with lane.slot(composed.outgoing.recipients[0]):
+                    # A place is not held while events are read, unless waiting for it has taken long.
+                    if asyncio.get_running_loop().time() - passed > FRESH:
+                        await self._passed(key[0])
                     await self._attempt(key, mail, composed)
         except Unavailable:
             raise
@@ -194,16 +201,24 @@ class Sender:
         parked = (Gate("provider", "Hold", closed.reason, until),)
         await self._desk.decide(key, MailWithheld(at=at, mail=mail, gates=parked))
 
+    async def _passed(self, flow: str) -> None:
+        """Return when everything is decided that stood in EVENTS at this call."""
+        if (runner := self._runners.get(flow)) is not None:
+            await runner.passed()
+
     async def _attempt(self, key: EnrolmentKey, mail: str, composed: Composed) -> None:
         """Judge once more, write the intent, hand over, record the outcome."""
-        if (runner := self._runners.get(key[0])) is not None:
-            await runner.passed()
         draft = await self._draft(key, mail)
-        if draft is None or await self._withheld(key, draft, self._consents.of(composed.address)):
+        if draft is None:
+            return
+        at = self._clock.now()
+        verdicts = judge(self._situation(draft, self._consents.of(composed.address), at))
+        if not passes(verdicts):
+            await self._withhold(key, draft.mail, at, verdicts)
             return
         self._intended.add(mail)
         try:
-            intent = await self._intend(key, draft, composed)
+            intent = await self._intend(key, draft, at, verdicts)
             if intent is None:
                 return
             outcome = await self._hand_over(draft.provider, composed, intent.start_by)
@@ -221,9 +236,12 @@ class Sender:
         verdicts = judge(self._situation(draft, consent, at))
         if passes(verdicts):
             return False
-        withheld = MailWithheld(at=at, mail=draft.mail.id, gates=verdicts, discontinue=discontinues(verdicts))
-        await self._desk.decide(key, withheld)
+        await self._withhold(key, draft.mail, at, verdicts)
         return True
+
+    async def _withhold(self, key: EnrolmentKey, mail: Mail, at: int, verdicts: tuple[Gate, ...]) -> None:
+        ends = discontinues(verdicts)
+        await self._desk.decide(key, MailWithheld(at=at, mail=mail.id, gates=verdicts, discontinue=ends))
 
     def _situation(self, draft: Draft, consent: Consent, at: int) -> Situation:
         return Situation(
@@ -247,9 +265,10 @@ class Sender:
             provider.transport, Catcher
         )
 
-    async def _intend(self, key: EnrolmentKey, draft: Draft, composed: Composed) -> Mail | None:
+    async def _intend(
+        self, key: EnrolmentKey, draft: Draft, at: int, verdicts: tuple[Gate, ...]
+    ) -> Mail | None:
         """Write the intent and wait until it is on disk; the mail then, None when it may not go out."""
-        at = self._clock.now()
         start_by = at + START_WITHIN * SECOND
         planned = AttemptPlanned(
             at=at,
@@ -257,7 +276,7 @@ class Sender:
             provider=draft.provider.name,
             start_by=start_by,
             settled_by=start_by + GIVE_UP_AFTER * SECOND,
-            gates=judge(self._situation(draft, self._consents.of(composed.address), at)),
+            gates=verdicts,
         )
         if draft.policy is None or not draft.policy.transactional:
             self._desk.reserve(key[1], draft.mail.id, at)
