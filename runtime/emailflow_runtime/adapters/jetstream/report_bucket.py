@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 
 from emailflow_api.jetstream.naming import Names
-from emailflow_api.jetstream.topology import consumer_name
 from emailflow_api.reports import FlowReport, encode, key, read_reports
 from emailflow_runtime.adapters.jetstream.batch import LARGEST_BATCH, Message, publish_all
 from emailflow_runtime.adapters.jetstream.bucket_tail import BucketTail
 from emailflow_runtime.adapters.jetstream.connection import Connection, JetStreamError
+from emailflow_runtime.adapters.jetstream.lags import flow_lags
 from emailflow_runtime.errors import Unavailable
 
 
@@ -48,15 +48,8 @@ class ReportBucket:
 
     async def pending(self, shard: int) -> Mapping[str, int]:
         """See Reports."""
-        found: dict[str, int] = {}
-        offset, total = 0, 1
-        while offset < total:
-            try:
-                page = await self._connection.api(f"CONSUMER.LIST.{self._names.events}", {"offset": offset})
-            except JetStreamError as refused:
-                raise Unavailable(f"consumers can't be listed: {refused}") from refused
-            consumers = page.get("consumers") or []
-            total, offset = int(page["total"]), offset + max(len(consumers), 1)
-            found.update({each["name"]: int(each["num_pending"]) for each in consumers})
-        suffix = consumer_name("", shard)
-        return {name.removesuffix(suffix): count for name, count in found.items() if name.endswith(suffix)}
+        try:
+            lags = await flow_lags(self._connection, self._names)
+        except JetStreamError as refused:
+            raise Unavailable(f"consumers can't be listed: {refused}") from refused
+        return {lag.flow: lag.events for lag in lags if lag.shard == shard}
