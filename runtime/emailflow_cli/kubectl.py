@@ -37,7 +37,7 @@ class Kubectl(NamedTuple):
         """The whole command line."""
         settings = {"--kubeconfig": self.kubeconfig, "--context": self.context, "--namespace": self.namespace}
         said = [f"{option}={value}" for option, value in settings.items() if value]
-        return [os.environ.get("KUBECTL", "kubectl"), *said, *arguments]
+        return [os.environ.get("KUBECTL") or "kubectl", *said, *arguments]
 
     def ask(self, *arguments: str) -> str:
         """What kubectl prints. Raises KubectlFailed."""

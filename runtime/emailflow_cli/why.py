@@ -12,12 +12,19 @@ import typer
 from emailflow_cli.moments import rfc3339
 from emailflow_cli.output import Format, Output, fail, print_rows, print_value
 from emailflow_cli.runtime_access import Access, Creds, Nats, RuntimeName, access, connected, read_catalog
+from emailflow_runtime.errors import EmailFlowError
 
 if TYPE_CHECKING:
     from emailflow_runtime.adapters.jetstream.connection import Connection
     from emailflow_runtime.adapters.read_model_sqlite import SqliteReadModel
 
 COLUMNS = ("at", "flow", "step", "type", "what", "mail")
+
+
+class NothingKnown(EmailFlowError):
+    """The log tells nothing of this person or mail."""
+
+    reason = "NothingKnown"
 
 
 def why(
@@ -32,7 +39,6 @@ def why(
 ) -> None:
     """Explain every mail and every non-mail, from the log."""
     from emailflow_runtime.adapters.read_model_sqlite import SqliteReadModel
-    from emailflow_runtime.errors import EmailFlowError
 
     try:
         with closing(SqliteReadModel(read_model)) as model:
@@ -40,7 +46,7 @@ def why(
     except (EmailFlowError, sqlite3.Error) as error:
         raise fail(error) from error
     if not found["timeline"]:
-        raise fail(LookupError(f"the log tells nothing of {about}"))
+        raise fail(NothingKnown("the log tells nothing of it, or nothing any more (retention.events)"))
     if output is not Format.TABLE:
         print_value(found, output)
         return
