@@ -34,3 +34,24 @@ async def test_the_position_stays_below_a_commit_of_which_facts_still_wait() -> 
     running.cancel()
     assert noted == [(6, MAX_BATCH), (7, MAX_BATCH + 1)]
     assert log.ids == [f"f{number}" for number in range(MAX_BATCH + 1)]
+
+
+async def test_small_batches_grow_for_a_moment() -> None:
+    batches: list[int] = []
+
+    class Counting(Log):
+        async def append(self, entries: Sequence[LogEntry]) -> None:
+            batches.append(len(entries))
+            await super().append(entries)
+
+    relay = Relay(Counting(), lambda _: None)  # type: ignore[arg-type]
+    running = asyncio.create_task(relay.run())
+    async with asyncio.timeout(5):
+        relay.put(parcel(1, "first"))
+        await relay.drained()
+        for number in range(5):
+            relay.put(parcel(2 + number, f"next{number}"))
+            await asyncio.sleep(0)
+        await relay.drained()
+    running.cancel()
+    assert batches == [1, 5]
