@@ -16,6 +16,8 @@ OWNER_GROUP = "owner"
 ACK_WAIT = 60 * SECOND
 PIN_TIMEOUT = 30 * SECOND
 BUCKETS = ("PLANS", "REPORTS", "LEASES", "CONSENT", "ALIASES")
+MAX_FLOWS = 50_000
+"""Consumers on EVENTS: one for each flow and shard."""
 FIRED_TTL = "10m"
 """How long a fired timer stays; the record's `wakeAt` is the truth, and is rescanned at take-over."""
 REPLAY_REQUESTED = "dev.emailflow.replay.requested"
@@ -47,6 +49,8 @@ def streams(runtime: RuntimePlan, *, replicas: int = 1, events_bytes: int = 8 <<
             "name": names.events,
             "subjects": [f"{names.subject_prefix}.events.>"],
             "allow_atomic": True,
+            # Unless it is said, nats-server 2.15 takes no more than 1,000; it can't be changed later.
+            "max_consumers": MAX_FLOWS,
             # Full means 503 at the door, never a silently forgotten event.
             "discard": "new",
             "max_bytes": events_bytes,

@@ -5,7 +5,6 @@ What was found or written is remembered, so that a pass without a change sends n
 next one look again. A consumer that exists keeps its position.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -13,7 +12,9 @@ from nats.aio.msg import Msg
 
 from emailflow_api.jetstream.naming import Names
 from emailflow_api.jetstream.topology import Config
+from emailflow_api.plans.entries import CURRENT
 from emailflow_operator.adapters.nats_connection import NatsConnection, checked
+from emailflow_operator.adapters.together import together
 from emailflow_operator.errors import JetStreamRefused
 from emailflow_operator.reconcile.differences import consumer_changes, stream_changes
 
@@ -96,10 +97,7 @@ class DataPlane:
         """Create what is missing, update what differs; others stay."""
         there = await self._consumers_of(stream)
         changes = [change for each in wanted if (change := consumer_changes(there.get(each["name"]), each))]
-        for first in range(0, len(changes), TOGETHER):
-            async with asyncio.TaskGroup() as group:
-                for config in changes[first : first + TOGETHER]:
-                    group.create_task(self._make_consumer(stream, config))
+        await together(lambda config: self._make_consumer(stream, config), changes, limit=TOGETHER)
 
     async def remove_consumers(self, stream: str, names: Iterable[str]) -> None:
         """Delete consumers; those that aren't there are no matter."""
@@ -145,10 +143,11 @@ class DataPlane:
         """Make the bucket say this, in this order, then remove the rest. Says whether it wrote."""
         changed = [(key, value) for key, value in wanted.items() if self._plans.entries.get(key) != value]
         gone = [key for key in self._plans.entries if key not in wanted]
-        for key, value in changed:
-            await self._plans.put(key, value)
-        for key in gone:
-            await self._plans.delete(key)
+        # Content first, then what points to it: a reader never finds a pointer to nothing.
+        for pointers in (False, True):
+            some = [each for each in changed if each[0].startswith(CURRENT) == pointers]
+            await together(lambda each: self._plans.put(*each), some, limit=TOGETHER)
+        await together(self._plans.delete, gone, limit=TOGETHER)
         return bool(changed or gone)
 
 

@@ -1,11 +1,11 @@
 """Statuses of one runtime's objects: written when they differ, counts seldom, an Event when Ready changes."""
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any
 
+from emailflow_operator.adapters.together import together
 from emailflow_operator.control.world import World, now
 from emailflow_operator.errors import KubernetesRefused
 from emailflow_operator.reconcile.cluster import Object
@@ -29,7 +29,6 @@ class StatusWriter:
         self._world = world
         self._wake_at = wake_at
         self._counted = float("-inf")
-        self._slots = asyncio.Semaphore(TOGETHER)
 
     @property
     def has_objects(self) -> bool:
@@ -41,30 +40,28 @@ class StatusWriter:
         time, moment = now(), self._world.monotonic()
         due = moment - self._counted >= self._world.options.counts_every
         held_back = counted = False
-        async with asyncio.TaskGroup() as group:
-            for value in list(at_home(self._world.cluster, self._key)):
-                status = status_of(value, standing, now=time, counts_due=due)
-                if not due and value["kind"] == "EmailFlow":
-                    held_back |= counts_differ(value, status_of(value, standing, now=time, counts_due=True))
-                counted |= due and counts_differ(value, status)
-                if (patch := patch_for(value, status)) is not None:
-                    group.create_task(self._write_one(value, patch, status))
+        writes: list[tuple[Object, dict[str, Any], dict[str, Any]]] = []
+        for value in list(at_home(self._world.cluster, self._key)):
+            status = status_of(value, standing, now=time, counts_due=due)
+            if not due and value["kind"] == "EmailFlow":
+                held_back |= counts_differ(value, status_of(value, standing, now=time, counts_due=True))
+            counted |= due and counts_differ(value, status)
+            if (patch := patch_for(value, status)) is not None:
+                writes.append((value, patch, status))
+        await together(lambda each: self._write_one(*each), writes, limit=TOGETHER)
         if counted:
             self._counted = moment
         if held_back:
             self._wake_at(self._counted + self._world.options.counts_every - moment)
 
     async def _write_one(self, value: Object, patch: dict[str, Any], status: dict[str, Any]) -> None:
-        async with self._slots:
-            written = await self._world.api.merge_status(value, patch)
-            if written is None:
-                return  # gone, or another object by now: its own event comes
-            self._world.measures.status_writes += 1
-            self._world.cluster.put(value["kind"], written)
-            if (event := event_for(value, status, self._world.options.identity)) is not None:
-                # An Event is only news: a refused one (it may be there already) changes nothing.
-                with contextlib.suppress(KubernetesRefused):
-                    namespace = value["metadata"]["namespace"]
-                    await self._world.api.create(
-                        f"/apis/events.k8s.io/v1/namespaces/{namespace}/events", event
-                    )
+        written = await self._world.api.merge_status(value, patch)
+        if written is None:
+            return  # gone, or another object by now: its own event comes
+        self._world.measures.status_writes += 1
+        self._world.cluster.put(value["kind"], written)
+        if (event := event_for(value, status, self._world.options.identity)) is not None:
+            # An Event is only news: a refused one (it may be there already) changes nothing.
+            with contextlib.suppress(KubernetesRefused):
+                namespace = value["metadata"]["namespace"]
+                await self._world.api.create(f"/apis/events.k8s.io/v1/namespaces/{namespace}/events", event)

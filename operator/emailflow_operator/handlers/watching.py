@@ -14,6 +14,9 @@ from emailflow_operator.reconcile.children.labels import FIELD_MANAGER, MANAGED_
 
 PLURALS = ("emailruntimes", "emailflows", "emailtemplates", "emailproviders", "eventtypes", "contactpolicies")
 WORKER_LIMIT = 20
+IDLE_TIMEOUT = 0.01
+"""Seconds that an object's worker in Kopf keeps its place when it has nothing to do. Kopf's 5 s would let
+20 objects through every 5 s, since each event is done in no time."""
 SERVER_TIMEOUT = 300
 CLIENT_TIMEOUT = 330
 """Seconds: a watch that the server should have ended long ago is dead."""
@@ -59,6 +62,7 @@ def settings(*, scanning: bool) -> kopf.OperatorSettings:
     made.peering.standalone = True
     made.scanning.disabled = not scanning
     made.queueing.worker_limit = WORKER_LIMIT
+    made.queueing.idle_timeout = IDLE_TIMEOUT
     made.watching.server_timeout = SERVER_TIMEOUT
     made.watching.client_timeout = CLIENT_TIMEOUT
     made.watching.label_selectors["apps", "v1", "deployments"] = f"{MANAGED_BY}={FIELD_MANAGER}"

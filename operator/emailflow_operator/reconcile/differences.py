@@ -10,12 +10,15 @@ from emailflow_api.jetstream.topology import Config
 _START = ("deliver_policy", "opt_start_time", "opt_start_seq")
 """Where a consumer starts can't be changed, and must not be: its position is what counts now."""
 
+_FIXED = ("max_bytes", "max_consumers")
+"""Of a stream that is there: its bound fits the disk, and JetStream refuses to change the other."""
+
 
 def stream_changes(there: Config | None, wanted: Config) -> Config | None:
-    """The configuration to create or update with. A bound that is there stays: it fits the disk."""
+    """The configuration to create or update with."""
     if there is None:
         return wanted
-    wanted = {field: value for field, value in wanted.items() if field != "max_bytes"}
+    wanted = {field: value for field, value in wanted.items() if field not in _FIXED}
     return None if _says(there, wanted) else {**there, **wanted}
 
 

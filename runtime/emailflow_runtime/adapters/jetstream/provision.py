@@ -25,8 +25,10 @@ async def provision_streams(connection: Connection, runtime: RuntimePlan, *, eve
     """Create or update everything that doesn't depend on flows. Raises JetStreamError, Unavailable."""
     for config in streams(runtime, events_bytes=events_bytes):
         name = config["name"]
-        if await _exists(connection, f"STREAM.INFO.{name}"):
-            await connection.api(f"STREAM.UPDATE.{name}", config)
+        if there := await _exists(connection, f"STREAM.INFO.{name}"):
+            # JetStream refuses to change how many consumers a stream takes.
+            fixed = {"max_consumers": there["config"]["max_consumers"]}
+            await connection.api(f"STREAM.UPDATE.{name}", {**config, **fixed})
         else:
             await connection.api(f"STREAM.CREATE.{name}", config)
     names = Names(runtime.namespace, runtime.name)
