@@ -16,7 +16,7 @@ from emailflow_operator.reconcile.cluster import Object, name_of
 from emailflow_operator.reconcile.scope import WATCHED
 
 DEAF_AFTER = 3
-"""Surveys in a row that find something missed."""
+"""Surveys that find something missed, without one in between that finds all well."""
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,8 @@ class Survey:
     def __init__(self, world: World, workers: Workers) -> None:
         self._world = world
         self._workers = workers
-        self._doubtful: set[tuple[str, str, str]] = set()
+        self._doubtful: dict[tuple[str, str, str], str | None] = {}
+        """What differed at the last look, and what was known of it then."""
         self._missed_in_a_row = 0
         self.reads_namespaces = True
         """Whether we may: a Role in some namespaces can't let us."""
@@ -45,7 +46,7 @@ class Survey:
 
     async def again(self) -> None:
         """Mend what has been missed twice: a watch may be a moment behind. Raises as `first`."""
-        doubtful: set[tuple[str, str, str]] = set()
+        doubtful: dict[tuple[str, str, str], str | None] = {}
         missed = 0
         for api_version, kind in self._kinds():
             listed = {name_of(each): each for each in await self._list(api_version, kind, names_only=True)}
@@ -54,16 +55,19 @@ class Survey:
                 there = listed.get(name, {}).get("metadata", {}).get("resourceVersion")
                 if there == known.get(name):
                     continue
-                if (kind, *name) in self._doubtful:
+                subject, before = (kind, *name), known.get(name)
+                if subject in self._doubtful and self._doubtful[subject] == before:
                     missed += 1
                     await self._mend(api_version, kind, name)
                 else:
-                    doubtful.add((kind, *name))
+                    doubtful[subject] = before
         self._doubtful = doubtful
         self._world.measures.missed_changes += missed
-        self._missed_in_a_row = self._missed_in_a_row + 1 if missed else 0
         if missed:
+            self._missed_in_a_row += 1
             log.warning("the watches have missed %d changes", missed)
+        elif not doubtful:
+            self._missed_in_a_row = 0
 
     async def _mend(self, api_version: str, kind: str, name: tuple[str, str]) -> None:
         known = self._world.cluster.get(kind, *name)
