@@ -14,7 +14,7 @@ INSIDE = "PT10S"
 
 
 def tour(template: str, *, name: str = "tour", runtime: str = "") -> str:
-    """A flow in which everybody is greeted, waits, and is told: the greeting shows that somebody is inside."""
+    """A flow in which everybody is greeted, waits, and is told. The greeting shows who is inside."""
     return f"""
 apiVersion: emailflow.dev/v1alpha1
 kind: EmailFlow

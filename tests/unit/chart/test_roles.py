@@ -34,6 +34,13 @@ def test_the_operator_never_writes_what_people_declare(defaults: Rendered) -> No
             assert not written or all(each.endswith("/status") for each in rule["resources"])
 
 
+def test_the_operator_deletes_nothing(defaults: Rendered) -> None:
+    """What it makes has an owner, and goes with it."""
+    for role in (defaults.one("ClusterRole", OPERATOR), defaults.one("Role", f"{OPERATOR}-own")):
+        for rule in role["rules"]:
+            assert not {"delete", "deletecollection", "escalate", "bind", "impersonate"} & set(rule["verbs"])
+
+
 def test_webhook_configurations_are_patched_by_name(defaults: Rendered, helm: Helm) -> None:
     def about(rendered: Rendered) -> list[Object]:
         return [
@@ -52,7 +59,7 @@ def test_in_namespaced_mode_it_has_rights_in_those_namespaces_only(helm: Helm) -
     wide = {
         word for rule in rendered.one("ClusterRole", OPERATOR)["rules"] for word in rule.get("resources", ())
     }
-    assert not wide & {"secrets", "deployments", "configmaps", "emailflows"}
+    assert not wide & {"secrets", "deployments", "configmaps", "emailflows", "namespaces"}
     roles = {(role["metadata"]["namespace"], role["metadata"]["name"]) for role in rendered.all("Role")}
     assert roles == {("shop", OPERATOR), ("mail", OPERATOR), (NAMESPACE, f"{OPERATOR}-own")}
     for binding in rendered.all("RoleBinding"):
