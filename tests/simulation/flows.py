@@ -1,7 +1,7 @@
 """The flows that a simulated world runs: every kind of step, of re-entry and of end.
 
-`IN_ORDER` are those whose journeys depend only on the order of the log, whatever happens when: for them
-the oracles know what must have come out.
+`ENTERED_IN_ORDER` are those that people enter by the order of the log alone, whatever happens when, and of
+`IN_ORDER` the results, too, depend on nothing else: for them the oracles know what must have come out.
 """
 
 from emailflow_api import plans as p
@@ -47,6 +47,14 @@ PROGRAMS = {
             p.End(name="fin", result="Taught"),
         ),
     ),
+    "nudge": p.Program(
+        trigger=p.Trigger(types=(CART,), key="event.data.cart"),
+        steps=(
+            p.Send(name="nudge", next="pause", template="shop/mail", provider="hold"),
+            p.Wait(name="pause", next="nudge-again", duration="PT15S"),
+            p.Send(name="nudge-again", next=p.END, template="shop/mail", provider="again"),
+        ),
+    ),
     "receipt": p.Program(
         trigger=p.Trigger(types=(ORDER,)),
         steps=(p.Send(name="receipt", next=p.END, template="shop/mail", provider="again"),),
@@ -69,6 +77,7 @@ REENTRY = {
     "welcome": "Once",
     "cart": "Restart",
     "tips": "AfterExit",
+    "nudge": "Restart",
     "receipt": "Concurrent",
     "thanks": "Concurrent",
 }
@@ -78,6 +87,7 @@ POLICIES = {
 }
 POLICY = {"receipt": "orders"}
 IN_ORDER = ("welcome", "cart", "receipt", "thanks")
+ENTERED_IN_ORDER = (*IN_ORDER, "nudge")
 RETRY = p.Retry(max_attempts=4, backoff="PT10S", max_backoff="PT2M", give_up_after="PT2H")
 
 

@@ -74,9 +74,9 @@ class Network:
         """It takes everything again."""
         self._back.set()
 
-    def pass_by(self):
+    def pass_by(self, share=0.0015):
         """A place where a process may be struck: it has asked for something, or has just got an answer."""
-        if self.strike is not None and PROCESS.get() and self.chance(0.0015):
+        if self.strike is not None and PROCESS.get() and self.chance(share):
             self.strike(PROCESS.get())
 
     # --- calls --------------------------------------------------------------------------------------

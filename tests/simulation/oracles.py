@@ -168,26 +168,29 @@ def nothing_was_given_up(story):
 
 def journeys_are_those_of_a_serial_run(story):
     """For flows that depend on the order of the log only: who entered, and how it ended."""
-    expected = serial(story)
-    entered = defaultdict(set)
-    for fact in story.of_kind(f.Entered):
-        entered[story.flow[fact.journey]].add(fact.journey)
-    for flow in flows.IN_ORDER:
-        wanted = {journey for journey, (name, _) in expected.items() if name == flow}
-        for journey in wanted ^ entered[flow]:
-            word = "is missing" if journey in wanted else "should not be"
-            story.found("a", flow, "journey", word, journey)
-    for journey, (flow, result) in expected.items():
+    entries, results = serial(story)
+    entered = {(story.flow[fact.journey], *_entry(fact)) for fact in story.of_kind(f.Entered)}
+    for each in entries - entered:
+        story.found("a journey is missing:", each)
+    for each in entered - entries:
+        if each[0] in flows.ENTERED_IN_ORDER:
+            story.found("a journey should not be:", each)
+    for journey, result in results.items():
         ended = fold(story.facts.get(journey, ()))
         if ended is not None and ended.result != result:
-            story.found("a", flow, "journey ended as", ended.result, "expected", result)
+            story.found("a", ended.flow, "journey ended as", ended.result, "expected", result)
+
+
+def _entry(fact):
+    return fact.contact, fact.event.source, fact.event.id
 
 
 def serial(story):
-    """By journey id: its flow, and its result when every event is decided at once, in the log's order."""
+    """Who enters which flow by which event, and by journey its result, when every event is decided at
+    once, in the order of the log."""
     catalog = new_catalog()
-    results = {}
-    for name in flows.IN_ORDER:
+    entries, results = set(), {}
+    for name in flows.ENTERED_IN_ORDER:
         plan = catalog.flow(f"shop_{name}")
         enrolments = {}
         for sequence, at, entry in story.entries:
@@ -196,12 +199,18 @@ def serial(story):
             setting = Setting(flow=plan, programs=catalog.programs, contact=Contact(entry.contact))
             enrolment = enrolments.setdefault(entry.contact, Enrolment(plan.id, entry.contact))
             arrived = EventArrived(at=at, event=entry.event, sequence=sequence)
-            _apply(enrolment, react(setting, enrolment, arrived), results, name)
+            for fact in _apply(enrolment, react(setting, enrolment, arrived)):
+                if isinstance(fact, f.Entered):
+                    entries.add((name, *_entry(fact)))
             enrolment.considered = sequence
-    return results
+        if name in flows.IN_ORDER:
+            journeys = [each for enrolment in enrolments.values() for each in enrolment.journeys.values()]
+            results.update((journey.id, journey.result or "Completed") for journey in journeys)
+    return entries, results
 
 
-def _apply(enrolment, commands, results, name):
+def _apply(enrolment, commands):
+    facts = [command.fact for command in commands if isinstance(command, RecordFact)]
     for command in commands:
         if isinstance(command, IgnoreEvent):
             enrolment.ignored = (*enrolment.ignored, command.event_hash)
@@ -209,7 +218,7 @@ def _apply(enrolment, commands, results, name):
             after = evolve(enrolment.journeys.get(command.instance), command.fact)
             enrolment.journeys[command.instance] = after
             enrolment.seen.update(dict.fromkeys(command.fact.applied))
-            results[after.id] = (name, after.result or "Completed")
+    return facts
 
 
 ORACLES = (
