@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from emailflow_api.pod_settings import AUDIENCE, PodSettings
-from emailflow_runtime.adapters.http_door import FileTokens, ServiceAccountTokens, TokenVerifier
+from emailflow_runtime.adapters.http_door import FileTokens, TokenVerifier
 from emailflow_runtime.adapters.http_door.errors import Unauthorized
 from emailflow_runtime.adapters.system_clock import SystemClock
 from emailflow_runtime.errors import Unavailable
@@ -35,6 +35,9 @@ def callers(settings: PodSettings, namespaces: Callable[[], Sequence[str]]) -> T
     if settings.tokens:
         verifiers.append(FileTokens(Path(settings.tokens), late=True))
     if settings.issuer and settings.jwks:
+        # Late, since whoever lets no ServiceAccounts in can do without its memory.
+        from emailflow_runtime.adapters.http_door.service_accounts import ServiceAccountTokens
+
         keys = Path(settings.jwks)
         verifiers.append(
             ServiceAccountTokens(

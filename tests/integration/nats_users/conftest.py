@@ -120,12 +120,14 @@ class Installation:
         if self.ca:
             self_signed(self.folder)
 
-    def credentials(self, role: Role, *, shards: int = 1) -> Credentials:
-        """New credentials for a role."""
+    def credentials(self, role: Role, *, shards: int = 1, expires: int = 0) -> Credentials:
+        """New credentials for a role; `expires` in seconds since 1970, 0: never."""
         user = new_key(USER)
         rights = permissions(NAMES, role, shards=shards)
         account = self._producers if role in {Role.PRODUCER, Role.SIDECAR} else self._account
         claims = user_claims(account.public, self._signing.public, user.public, role, rights)
+        if expires:
+            claims["exp"] = expires
         file = self.folder / f"{role}.creds"
         file.write_text(credentials_file(self._signing.sign(claims), user.seed))
         ca = str(self.ca) if self.ca else ""

@@ -18,6 +18,8 @@ from tests.integration.pod.conftest import (
 from emailflow_api.jetstream.naming import Role
 from emailflow_api.pod_settings import PodSettings
 from emailflow_operator.adapters.nats_keys import ACCOUNT, new_key
+from emailflow_runtime.adapters.jetstream.connection import connect
+from emailflow_runtime.adapters.system_clock import SystemClock
 
 from .conftest import WITHIN
 
@@ -123,3 +125,12 @@ async def test_a_producer_can_not_have_the_server_write_where_it_may_not(
     await runtime.close()
 
     assert found is None
+
+
+async def test_a_user_who_is_thrown_out_is_told(installation: Any, operator: Any) -> None:
+    soon = SystemClock().now() // 1_000_000_000 + 2
+    connection = await connect(installation.credentials(Role.RUNTIME, expires=soon), "test")
+    async with asyncio.timeout(WITHIN):
+        await connection.closed()
+
+    assert not connection.connected

@@ -7,8 +7,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from emailflow_runtime.adapters.http_door import ServiceAccountTokens
 from emailflow_runtime.adapters.http_door.errors import Forbidden, Unauthorized
+from emailflow_runtime.adapters.http_door.service_accounts import ServiceAccountTokens
 from emailflow_runtime.adapters.system_clock import SystemClock
 from emailflow_runtime.errors import Unavailable
 

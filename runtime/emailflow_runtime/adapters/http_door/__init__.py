@@ -5,7 +5,6 @@ What it promises to senders is written down in docs/reference/http.md.
 """
 
 from emailflow_runtime.adapters.http_door.door import HttpDoor, Limits
-from emailflow_runtime.adapters.http_door.service_accounts import ServiceAccountTokens
 from emailflow_runtime.adapters.http_door.tokens import FileTokens, TokenVerifier
 
-__all__ = ["FileTokens", "HttpDoor", "Limits", "ServiceAccountTokens", "TokenVerifier"]
+__all__ = ["FileTokens", "HttpDoor", "Limits", "TokenVerifier"]

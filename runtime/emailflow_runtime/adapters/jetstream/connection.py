@@ -67,9 +67,12 @@ async def connect(credentials: Credentials, name: str) -> "Connection":
     options: dict[str, Any] = {"reconnect_time_wait": RECONNECT_AFTER}
     if credentials.file:
         options["user_credentials"] = credentials.file
-    try:
-        if credentials.ca:
+    if credentials.ca:
+        try:
             options["tls"] = _trusting(credentials.ca)
+        except OSError as error:
+            raise Unavailable(f"NATS's CA can't be read: {type(error).__name__}") from error
+    try:
         await client.connect(
             credentials.url.split(","),
             name=name,
