@@ -8,7 +8,6 @@ import asyncio
 
 from tests.simulation.provider import Transports
 
-from emailflow_api.jetstream.naming import FACTS
 from emailflow_runtime.adapters.in_memory.buckets import InMemoryAliases, InMemoryConsents
 from emailflow_runtime.adapters.in_memory.event_log import InMemoryEventLog
 from emailflow_runtime.adapters.in_memory.feed import InMemoryFeed, InMemoryFeeds
@@ -58,18 +57,6 @@ class Log(InMemoryEventLog):
         answer = await question(*arguments)
         await self._network.call("end of log", lambda: None)
         return answer
-
-    async def last_arrival(self, shard):
-        def ask():
-            return self._broker.last_event(shard, lambda kind: kind not in FACTS)
-
-        return await self._network.call("last arrival", ask)
-
-    async def last_fact(self, shard, types):
-        def ask():
-            return self._broker.last_event(shard, types.__contains__)
-
-        return await self._network.call("last fact", ask)
 
     async def fill(self):
         return await self._network.call("fill", lambda: self._broker.fill)
