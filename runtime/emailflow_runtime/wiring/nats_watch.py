@@ -7,14 +7,12 @@ import logging
 import shutil
 from pathlib import Path
 
-from emailflow_runtime.adapters.jetstream.connection import TIMEOUT, Connection
+from emailflow_runtime.adapters.jetstream.connection import STREAK, Connection
 from emailflow_runtime.adapters.nats_server import NatsServer, NatsServerFailed
 
 LOOK_EVERY = 1.0
 STUCK_AFTER = 2
 """Requests in a row, none of them far apart, that have had no answer."""
-STREAK = 2.5 * TIMEOUT
-"""Seconds without an unanswered request that end a streak of them."""
 SPACE = 4 << 20
 """Bytes that have to be free before a restart makes sense."""
 
