@@ -164,6 +164,30 @@ async def test_a_door_that_closes_leaves_what_it_has_not_begun_to_others(
     assert await ingest.have(50) == [str(number) for number in range(50)]
 
 
+async def test_a_door_that_closes_settles_what_it_has_begun(producer, open_door, ingest, connection):
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    accept = ingest.accept
+
+    async def slowly(event):
+        begun.set()
+        await go_on.wait()
+        await accept(event)
+
+    ingest.accept = slowly
+    door = open_door(ingest)
+    await producer.event("1")
+    async with asyncio.timeout(WITHIN):
+        await begun.wait()
+        stopping = asyncio.create_task(door.stop(WITHIN))
+        while door.open:  # noqa: ASYNC110 - it tells what is, not when
+            await asyncio.sleep(0)
+        go_on.set()
+        await stopping
+    await drained(connection)
+
+    assert await ingest.have(1) == ["1"]
+
+
 async def test_nothing_is_lost_when_nats_server_restarts(producer, open_door, ingest, connection, server):
     open_door(ingest)
     for number in range(20):

@@ -55,15 +55,20 @@ class NatsDoor:
         self._pause = 0.0
         self._taking: asyncio.Task[None] | None = None
 
+    @property
+    def open(self) -> bool:
+        """Whether it takes messages."""
+        return self._taking is not None and not self._taking.done()
+
     async def run(self) -> None:
         """Serve until cancelled or stopped."""
         self._taking = asyncio.create_task(self._take())
         try:
             await asyncio.wait({self._taking})
-        finally:
-            self._taking.cancel()
-            for task in self._working:
+        except asyncio.CancelledError:
+            for task in (self._taking, *self._working):
                 task.cancel()
+            raise
         if not self._taking.cancelled():
             self._taking.result()
 
