@@ -80,13 +80,6 @@ class LyingState(ports.State):
             self._store(changes)
 
 
-class TornState(ports.State):
-    """Stores the records of one decision one by one."""
-
-    def goes_singly(self, changes):
-        return len(changes) <= ports.SINGLY
-
-
 class SilentLog(ports.Log):
     """Loses a fact now and then, as a relay would that skips one."""
 

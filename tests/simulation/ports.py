@@ -12,7 +12,7 @@ from emailflow_runtime.adapters.in_memory.buckets import InMemoryAliases, InMemo
 from emailflow_runtime.adapters.in_memory.event_log import InMemoryEventLog
 from emailflow_runtime.adapters.in_memory.feed import InMemoryFeed, InMemoryFeeds
 from emailflow_runtime.adapters.in_memory.state_store import InMemoryStateStore
-from emailflow_runtime.app.stores import PutRecord
+from emailflow_runtime.app.stores import PutRecord, belong_together
 from emailflow_runtime.core.consent import Consent
 
 __all__ = ["Aliases", "Consents", "Feeds", "Letters", "Log", "State", "Transports"]
@@ -90,7 +90,7 @@ class State(InMemoryStateStore):
 
     def goes_singly(self, changes):
         """Whether these would not be one batch."""
-        return len(changes) <= SINGLY
+        return len(changes) <= SINGLY and not belong_together(changes)
 
     def _store(self, changes):
         for change in changes:

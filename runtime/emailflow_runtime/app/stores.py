@@ -111,6 +111,13 @@ class RecordHead(NamedTuple):
     step: str = ""
 
 
+def belong_together(changes: Sequence[Change]) -> bool:
+    """Whether two of them are records of one enrolment. Each says up to where events have been decided, so
+    that one without the other would let a redelivery pass that has still to be decided."""
+    journeys = [change.record.journey for change in changes if isinstance(change, PutRecord)]
+    return len({(each.flow, each.contact) for each in journeys}) < len(journeys)
+
+
 EnrolmentKey: TypeAlias = tuple[str, str]
 """(flow id, contact key)."""
 
@@ -125,8 +132,8 @@ class StateStore(Protocol):
         """Store all changes under the epoch; the STATE sequence of the last one.
 
         Returns only when they are on disk, and keeps trying while the store is away. Changes without an
-        order between them may be stored one by one; a timer is always there before its record. Raises
-        EpochLost.
+        order between them may be stored one by one; a timer is always there before its record, and what
+        belongs together (`belong_together`) is stored whole or not at all. Raises EpochLost.
         """
 
     async def enrolments(self, keys: Iterable[EnrolmentKey]) -> dict[EnrolmentKey, Enrolment]:

@@ -25,7 +25,7 @@ from emailflow_runtime.adapters.jetstream.state_messages import (
     record_head,
 )
 from emailflow_runtime.adapters.jetstream.wire import Arrived
-from emailflow_runtime.app.stores import Change, EnrolmentKey, RecordHead
+from emailflow_runtime.app.stores import Change, EnrolmentKey, RecordHead, belong_together
 from emailflow_runtime.core.contact import Contact
 from emailflow_runtime.core.journey import Enrolment, Record, decode_record
 from emailflow_runtime.errors import EpochLost, Unavailable
@@ -78,9 +78,10 @@ class JetStreamStateStore:
             "Nats-Expected-Last-Subject-Sequence": str(self._epoch),
             "Nats-Expected-Last-Subject-Sequence-Subject": self._subjects.epoch,
         }
+        whole = self._replicated or belong_together(changes)
         while True:
             try:
-                return await publish_all(self._connection, messages, guard, one_write=self._replicated)
+                return await publish_all(self._connection, messages, guard, one_write=whole)
             except JetStreamError as refused:
                 if refused.code == EPOCH_LOST:
                     raise EpochLost("another process owns this shard now") from refused
