@@ -165,7 +165,7 @@ class RuntimeData:
 
     async def runtime_is_gone(self) -> None:
         """The EmailRuntime is not there (any more): its streams stay, or go if it said so."""
-        owner, self._owner = self._owner, None
+        owner = self._owner
         if owner is None:
             return
         if (
@@ -176,4 +176,5 @@ class RuntimeData:
             names = [each["name"] for each in streams(self.plans.runtime)]
             await self._data.delete_streams(names)
             log.info("%s/%s: its streams are deleted", *self._key)
-        self._data, self.plans, self.reports, self._ready_for = None, None, {}, ()
+        # Only now: what NATS did not do is tried again.
+        self._owner, self._data, self.plans, self.reports, self._ready_for = None, None, None, {}, ()

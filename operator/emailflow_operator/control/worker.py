@@ -64,7 +64,8 @@ class Worker:
     @property
     def is_idle(self) -> bool:
         """Whether there is nothing that it could do."""
-        return not self._need and self._owner is None and not self._statuses.has_objects
+        busy = self._need or self._backoff
+        return not busy and self._owner is None and not self._statuses.has_objects
 
     async def run(self) -> None:
         """Work until cancelled."""

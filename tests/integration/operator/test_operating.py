@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from emailflow_operator.adapters.nats_connection import Server, connect
+
 from .conftest import FLOW, TEMPLATE, OperatorProcess, runtime, until
 
 WRITES = re.compile(
@@ -79,9 +81,26 @@ async def test_no_object_carries_a_trace_of_the_framework(
         assert "finalizers" not in metadata, metadata
         foreign = [key for key in metadata.get("annotations", {}) if "kopf" in key or "zalando" in key]
         assert foreign == []
-    events = space.kubectl("get", "events", "-o=json", f"--namespace={space.name}")
-    reporters = {each["reportingComponent"] for each in json.loads(events)["items"]}
-    assert reporters <= {"emailflow.dev/operator"}
+
+
+async def test_a_transition_is_told_once(space: Any, nats_server: Any, start_operator: Any) -> None:
+    operator = await start_operator("--watch-namespace", space.name, "--resync", "1")
+    space.apply(runtime(nats_server.url) + "---" + FLOW)
+    await space.becomes("emailflows", "hello", ("False", "TemplateNotFound"))
+
+    async def told() -> list[tuple[str, str, str]]:
+        events = json.loads(space.kubectl("get", "events", "-o=json", f"--namespace={space.name}"))["items"]
+        found = [each for each in events if each["involvedObject"]["kind"] == "EmailFlow"]
+        return [(each["type"], each["reason"], each["reportingComponent"]) for each in found]
+
+    assert await until(told)
+    done = await passes(operator)
+
+    async def passed_again() -> bool:
+        return await passes(operator) >= done + 3
+
+    assert await until(passed_again)
+    assert await told() == [("Warning", "TemplateNotFound", "emailflow.dev/operator")]
 
 
 async def test_objects_go_at_once_while_nats_is_down(
@@ -205,3 +224,22 @@ async def test_a_lease_that_the_chart_made_is_empty_at_first(space: Any, start_o
     await space.api.create(f"{LEASES}/{first.home}/leases", empty)
     second = await start_operator("--watch-namespace", space.name)
     assert await until(lambda: leads(second.name))
+
+
+async def test_streams_that_could_not_be_deleted_are_deleted_when_nats_is_back(
+    space: Any, nats_server: Any, start_operator: Any
+) -> None:
+    await start_operator("--watch-namespace", space.name)
+    space.apply(runtime(nats_server.url, ", deletionPolicy: Delete"))
+    await space.becomes("emailruntimes", "default", ("True", "Succeeded"))
+    await nats_server.stop()
+    space.delete("er", "default")
+    await space.becomes("emailproviders", "smtp", ("False", "RuntimeNotFound"))
+    await nats_server.start()
+    nats = await connect(Server(nats_server.url))
+
+    async def is_gone() -> bool:
+        return await nats.find(f"STREAM.INFO.{space.name}_default_EVENTS") is None
+
+    assert await until(is_gone)
+    await nats.close()
