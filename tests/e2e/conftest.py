@@ -132,6 +132,8 @@ def shop(release: str, witness: Sink, figures: dict[str, float]) -> str:
     kubectl("rollout", "status", "deployment/emailflow-default", "--namespace", SHOP, f"--timeout={WAIT}s")
     pods = listed("pods", SHOP, "--selector=app.kubernetes.io/name=emailflow-runtime")
     newest = max(pods, key=lambda each: str(each["metadata"]["creationTimestamp"]))
+    wait("pod", newest["metadata"]["name"], SHOP, until="condition=Ready")
+    newest = cluster.get("pod", newest["metadata"]["name"], SHOP)
     figures["runtime container started -> pod Ready"] = start_seconds(newest)
     return SHOP
 
