@@ -87,9 +87,10 @@ def _differences(told, kept):
 
 
 def every_journey_has_ended(story):
-    for journey, told in story.facts.items():
-        if not isinstance(told[-1], (f.Completed, f.Exited, *SETTLED)) or fold(told).running:
-            story.found("a", story.flow[journey], "journey is stuck at", told[-1])
+    for name, told in story.facts.items():
+        journey = fold(told)
+        if journey is None or not journey.finished:
+            story.found("a", story.flow[name], "journey is stuck at", told[-1])
 
 
 def every_requested_mail_is_settled(story):

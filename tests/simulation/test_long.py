@@ -75,11 +75,11 @@ def test_a_month_without_an_owner_is_made_up_for_once_and_without_what_is_too_la
 
     world = played(course)
     story = Story(world)
-    # The reminder of a cart says that it is worth nothing after a day; the mails after a view say nothing.
+    # The reminder of a cart says that it is worth nothing after a day; the other five mails say nothing.
     skipped = story.of_kind(f.MailSkipped)
     assert Counter(fact.reason for fact in skipped) == {"TooLate": PEOPLE}
     assert max(Counter(each.mail for each in world.office.taken).values()) == 1
-    assert len(world.office.taken) == 3 * PEOPLE
+    assert len(world.office.taken) == 5 * PEOPLE
     # No storm: as many at once as the providers are declared to take.
     assert world.office.most_at_once <= len(flows.plans().providers) * Rate().concurrency
 
