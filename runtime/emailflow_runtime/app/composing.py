@@ -154,13 +154,14 @@ class Composer:
             raise MailProblem(failed.reason, f"`{text}`: {failed}") from failed
 
     def _links(self, draft: Draft, recipients: Recipients) -> dict[str, str]:
-        runtime = self._catalog.plans.runtime
+        """By purpose; empty where the runtime has no public URL that they could lead to."""
+        base = self._catalog.plans.runtime.public_url.rstrip("/")
         topic = draft.policy.topic if draft.policy else "*"
         address = contact_key("address", normalize_address(recipients.to))
         made = {}
         for purpose in ("unsubscribe", "preferences", "view"):
             link = Link(purpose, draft.journey.contact, topic, draft.mail.id, address)
-            made[purpose] = f"{runtime.public_url.rstrip('/')}/l/{self._keyring.sign(link)}"
+            made[purpose] = f"{base}/l/{self._keyring.sign(link)}" if base else ""
         return made
 
     def _context(self, draft: Draft, at: int, links: dict[str, str]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import asyncio
 import sys
 
 import pytest
+from msgspec.structs import replace
 from tests.unit.door.test_service_accounts import ISSUER, jwks, token
 
 from emailflow_runtime.adapters.jetstream.plan_bucket import PlanBucket
@@ -29,6 +30,22 @@ async def test_an_event_becomes_a_mail(ready, mailbox):
     assert await until(arrived) == ["Hello ana"]
     (mail,) = mailbox.messages().messages
     assert b"<https://mail.example.com/l/" in mailbox.message(mail.id).source
+
+
+async def test_without_a_public_url_a_mail_goes_out_without_links(pod, operator, plans, mailbox):
+    nowhere = replace(plans, runtime=replace(plans.runtime, public_url=""))
+    await operator.make_streams(nowhere)
+    await operator.apply(nowhere)
+    await pod.start()
+    assert await until(pod.is_ready), pod.log.read_text()
+    assert (await pod.post("ana"))[0] == 202
+
+    async def arrived():
+        return await subjects(mailbox)
+
+    assert await until(arrived) == ["Hello ana"]
+    (mail,) = mailbox.messages().messages
+    assert b"List-Unsubscribe" not in mailbox.message(mail.id).source
 
 
 async def test_an_event_that_is_published_on_nats_becomes_a_mail(ready, operator, mailbox):
