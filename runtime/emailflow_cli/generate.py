@@ -17,7 +17,6 @@ from emailflow_api.kinds import GROUP, KINDS, RESOURCES, VERSION
 from emailflow_api.structural.crd import custom_resource_definition
 from emailflow_api.structural.editor import json_schema
 from emailflow_api.structural.reference import field_reference
-
 from emailflow_cli.command_reference import command_reference
 from emailflow_runtime.adapters.metrics import reference as metrics_reference
 
