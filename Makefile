@@ -6,7 +6,7 @@ PYTEST := .venv/bin/pytest
 ENVIRONMENT := .venv/.complete
 
 # Which suites `make test` runs (SUITES="unit integration"), on how many processes, with which options.
-SUITES ?= unit contract integration crash
+SUITES ?= unit contract integration simulation crash
 WORKERS ?= 2
 PYTEST_ARGS ?=
 TESTS = $(wildcard $(addprefix tests/,$(SUITES)))
@@ -20,7 +20,7 @@ help: ## Show this list
 demo: $(ENVIRONMENT) ## Run a small shop's mails on this machine: events in, an inbox and a console to look at
 	$(PYTHON) -m emailflow_cli.demo
 
-test: $(ENVIRONMENT) $(if $(filter integration,$(SUITES)),apiserver) ## Run the suites (SUITES="unit contract integration crash")
+test: $(ENVIRONMENT) $(if $(filter integration,$(SUITES)),apiserver) ## Run the suites (SUITES="unit integration …")
 	$(if $(TESTS),,$(error SUITES: expected folders of tests/, got '$(SUITES)'))$(PYTEST) -q -n $(WORKERS) --dist loadfile $(PYTEST_ARGS) $(TESTS)
 
 check: $(ENVIRONMENT) ## Lint, format, types, import contracts, generated files, the house's own rules
