@@ -30,7 +30,8 @@ class GappyFeed(ports.LossyFeed):
     """Does not notice that messages went elsewhere."""
 
     def arrived(self, sent, consumer):
-        self._expected = sent[0].number if sent else self._expected
+        if sent:
+            self._expected, self._pin = sent[0].number, sent[0].pin
         return super().arrived(sent, consumer)
 
 

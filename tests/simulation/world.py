@@ -57,6 +57,7 @@ class Owner:
     def __init__(self, world, name, skew):
         self.name = name
         self.killed = False
+        self.ending = False
         self.shard = None
         self.feeds = None
         self._world = world
@@ -100,7 +101,7 @@ class Owner:
     @property
     def over(self):
         """Whether it will never do anything again."""
-        return self.killed or self._task.done()
+        return self.killed or self.ending or self._task.done()
 
     @property
     def holds_epoch(self):
@@ -131,7 +132,8 @@ class Owner:
     async def end(self):
         """SIGTERM: finish what is begun, then go."""
         self._world.network.note("ends", self.name)
-        if self.shard is not None and not self.over:
+        over, self.ending = self.over, True
+        if self.shard is not None and not over:
             stopping = self._world.loop.create_task(self.shard.stop(), context=self._context)
             await asyncio.wait((stopping,), timeout=5)
             stopping.cancel()

@@ -155,6 +155,25 @@ async def test_what_went_to_somebody_else_meanwhile_comes_in_its_turn(backend, l
     assert [each for each in firsts if each >= 2] == [2, 3, 4]
 
 
+async def test_a_holder_in_between_is_noticed_also_when_the_numbers_fit(backend, log, first, second):
+    await first.take_over()
+    await log.append(entries(0, 3))
+    await acknowledged(first, await take(first, 3))
+    await second.take_over()
+    await log.append(entries(3, 6))
+    await take(second, 3)
+    await second.close()
+    await backend.unpin_contacts()
+
+    await log.append(entries(6, 7))
+
+    found = []
+    async with asyncio.timeout(WITHIN):
+        while 6 not in found:
+            found += ids(await first.next_batch())
+    assert list(dict.fromkeys(found)) == [3, 4, 5, 6]
+
+
 async def test_everything_acknowledged_leaves_nothing(log, first, second):
     await first.take_over()
     await log.append(entries(0, 4))

@@ -30,6 +30,7 @@ class InMemoryFeed:
         self._shard = shard
         self._consumer: Consumer | None = None
         self._expected = 1
+        self._pin = 0
 
     async def consumer(self) -> Consumer:
         """The durable consumer behind it, once it is there."""
@@ -62,9 +63,12 @@ class InMemoryFeed:
         return consumer.pull(self, BATCH)
 
     def arrived(self, sent: Sequence[Sent], consumer: Consumer) -> list[Delivered]:
-        """What of it can be given out. A gap in the numbers means that something was lost, or went to
-        another holder in between: back to the floor then."""
-        if any(number != self._expected + index for index, (number, _) in enumerate(sent)):
+        """What of it can be given out. A gap in the numbers means that something was lost, another pin that
+        somebody else held it in between, and may have begun the numbers anew: back to the floor then."""
+        if sent and self._expected == 1:
+            self._pin = sent[0].pin
+        numbers = range(self._expected, self._expected + len(sent))
+        if [(each.number, each.pin) for each in sent] != [(number, self._pin) for number in numbers]:
             self._expected = 1
             consumer.take_over(self)
             return []

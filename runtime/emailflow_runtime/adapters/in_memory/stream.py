@@ -28,10 +28,12 @@ class Stored(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """A message on its way to whoever holds the consumer; `number` counts what was sent since the reset."""
+    """A message on its way to whoever holds the consumer. `number` counts what was sent since the reset,
+    `pin` names the holding."""
 
     number: int
     message: Stored
+    pin: int
 
 
 class Stream:
@@ -78,13 +80,14 @@ class Consumer:
         self._pending: dict[int, tuple[Stored, int]] = {}
         """By sequence: what was sent and not acknowledged, and when it is sent again."""
         self._holder: object | None = None
+        self._pin = 0
         self._changed = asyncio.Event()
 
     # --- what an owner asks for ---------------------------------------------------------------------
 
     def take_over(self, holder: object) -> Standing:
         """UNPIN, then RESET to the floor: everything not acknowledged comes again, in order."""
-        self._holder = holder
+        self._holder, self._pin = holder, self._pin + 1
         self._delivered = self._floor
         self._index = next(
             (index for index, each in enumerate(self._stream.messages) if each.sequence > self._floor),
@@ -108,7 +111,7 @@ class Consumer:
     def pull(self, holder: object, limit: int) -> list[Sent]:
         """What there is for this holder now; nothing for anybody else (423)."""
         if self._holder is None:
-            self._holder = holder
+            self._holder, self._pin = holder, self._pin + 1
         if self._holder is not holder:
             return []
         limit = min(limit, MAX_ACK_PENDING - len(self._pending))
@@ -167,7 +170,7 @@ class Consumer:
         self._sent += 1
         self._pending.pop(message.sequence, None)
         self._pending[message.sequence] = (message, self._stream.clock.now() + ACK_WAIT)
-        return Sent(self._sent, message)
+        return Sent(self._sent, message, self._pin)
 
     def _raise_floor(self) -> None:
         self._floor = max(self._floor, min(self._pending, default=self._delivered + 1) - 1)

@@ -69,6 +69,9 @@ class PinnedFeed:
         self._asked = 0
         self._patience: float = SILENCE
         self._pin = ""
+        self._holding = ""
+        """The pin of the first message since the take-over. Another one means another holder in between,
+        who may have begun the numbers anew, so that they would fit by chance."""
         self._deliveries = 0
         self._last = ""
 
@@ -87,6 +90,7 @@ class PinnedFeed:
         arrived: asyncio.Queue[Arrived] = asyncio.Queue()
         self._arrived = arrived
         self._asked, self._pin, self._deliveries, self._last = 0, "", 0, ""
+        self._holding = ""
 
         self._listening = await self._connection.wire.listen(arrived.put_nowait)
         return _standing(reset)
@@ -149,12 +153,14 @@ class PinnedFeed:
         if (status := headers.get("Status")) is not None and not message.reply.startswith("$JS.ACK."):
             self._note_status(status, headers)
             return True
-        if delivery(message) != self._deliveries + 1:
+        pin = headers.get("Nats-Pin-Id", self._pin)
+        self._holding = self._holding or pin
+        if delivery(message) != self._deliveries + 1 or pin != self._holding:
             return False
         self._deliveries += 1
         self._last = message.reply
         self._asked -= 1
-        self._pin = headers.get("Nats-Pin-Id", self._pin)
+        self._pin = pin
         delivered = self._decode(message)
         if delivered is not None:
             batch.append(delivered)
