@@ -42,7 +42,7 @@ class ForgetfulFeed(ports.LossyFeed):
         consumer = await self.consumer()
         consumer.unpin()
         consumer.pull(self, 0)
-        self._expected = consumer._sent + 1
+        self._expected, self._pin = consumer._sent + 1, consumer._pin
         return consumer.standing()
 
 
