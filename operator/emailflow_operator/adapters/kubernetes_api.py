@@ -146,8 +146,8 @@ class KubernetesApi:
         if self._session is None:
             raise KubernetesUnreachable("the client is closed")
         sent = {"Accept": ACCEPT, **(headers or {})}
-        if token := self._access.token:
-            sent["Authorization"] = f"Bearer {token}"
+        if credentials := self._access.credentials():
+            sent["Authorization"] = credentials
         data = None
         if body is not None:
             data, sent["Content-Type"] = json.dumps(body).encode(), content
@@ -155,6 +155,8 @@ class KubernetesApi:
         try:
             async with self._session.request(method, url, data=data, headers=sent) as answer:
                 read = await answer.read()
+                if answer.status == 401:
+                    self._access.renew()  # for the next call
                 return _checked(answer.status, read, f"{method} {path}")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise KubernetesUnreachable(f"{method} {path}: {type(error).__name__}") from error

@@ -5,11 +5,10 @@ There are `on.event` handlers only: with any other kind, Kopf would write finali
 
 from typing import Any
 
-import kopf
-
 from emailflow_api.kinds import GROUP, VERSION
 from emailflow_operator.adapters.kubernetes_access import Access
 from emailflow_operator.control.workers import Workers
+from emailflow_operator.handlers.framework import kopf
 from emailflow_operator.reconcile.children.labels import FIELD_MANAGER, MANAGED_BY
 
 PLURALS = ("emailruntimes", "emailflows", "emailtemplates", "emailproviders", "eventtypes", "contactpolicies")
@@ -45,13 +44,15 @@ def watch(registry: kopf.OperatorRegistry, workers: Workers, access: Access, *, 
 
 def connection_info(access: Access) -> kopf.ConnectionInfo:
     """What Kopf connects with; it asks again when a token is refused."""
+    scheme, _, token = access.credentials().partition(" ")
     return kopf.ConnectionInfo(
         server=access.server,
-        ca_data=access.authority or None,
+        ca_path=access.authority,
         insecure=access.insecure or None,
-        token=access.token or None,
-        certificate_data=access.certificate or None,
-        private_key_data=access.key or None,
+        scheme=scheme or None,
+        token=token or None,
+        certificate_path=access.certificate,
+        private_key_path=access.key,
     )
 
 

@@ -11,8 +11,6 @@ import os
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import kopf
-
 from emailflow_operator.adapters.admin_server import AdminServer
 from emailflow_operator.adapters.kubernetes_access import Access
 from emailflow_operator.adapters.kubernetes_api import KubernetesApi
@@ -27,6 +25,7 @@ from emailflow_operator.control.worker import Need
 from emailflow_operator.control.workers import Workers
 from emailflow_operator.control.world import Options, World
 from emailflow_operator.errors import OperatorError, WatchEnded
+from emailflow_operator.handlers.framework import kopf
 from emailflow_operator.handlers.watching import settings, watch
 from emailflow_operator.injection.wishes import SidecarSettings
 from emailflow_operator.reconcile.cluster import Cluster

@@ -46,7 +46,7 @@ RULES = {
 
 @pytest.fixture
 async def api(apiserver):
-    access = Access(apiserver.server, apiserver.authority.read_text(), fixed_token=TOKEN)
+    access = Access(apiserver.server, apiserver.authority, credentials=lambda: f"Bearer {TOKEN}")
     async with KubernetesApi(access) as client:
         yield client
 

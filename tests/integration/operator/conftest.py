@@ -52,7 +52,7 @@ def kubeconfig(apiserver: Any, tmp_path: Path) -> Path:
 @pytest.fixture
 async def api(apiserver: Any) -> AsyncIterator[KubernetesApi]:
     """A client with all rights."""
-    access = Access(apiserver.server, apiserver.authority.read_text(), fixed_token=TOKEN)
+    access = Access(apiserver.server, apiserver.authority, credentials=lambda: f"Bearer {TOKEN}")
     async with KubernetesApi(access) as client:
         yield client
 
