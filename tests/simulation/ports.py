@@ -112,6 +112,9 @@ class State(InMemoryStateStore):
     async def relay_position(self):
         return await self._read("relay position", super().relay_position)
 
+    async def in_hand(self):
+        return await self._read("in hand", super().in_hand)
+
     async def _read(self, name, read, *arguments):
         await self._network.insist(name, lambda: None)
         found = await read(*arguments)

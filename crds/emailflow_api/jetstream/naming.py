@@ -153,6 +153,11 @@ class StateSubjects(NamedTuple):
         return f"{self.prefix}.relay"
 
     @property
+    def in_hand(self) -> str:
+        """Which inputs an owner may not have survived, and whether it ended in good order."""
+        return f"{self.prefix}.inhand"
+
+    @property
     def fired_all(self) -> str:
         """Every fired timer."""
         return f"{self.prefix}.fired.>"

@@ -93,7 +93,25 @@ class PutRelayPosition(msgspec.Struct, frozen=True):
     sequence: int
 
 
-Change: TypeAlias = PutRecord | PutContact | PutSeen | PutTimer | DropTimer | PutRelayPosition
+class InHand(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an owner of the shard leaves to the next one about inputs that may take a process down.
+
+    `times`: by input, how many owners have begun with it and not come back. `ends`: owners in a row before
+    this one that did not end in good order. `clean`: this one did.
+    """
+
+    times: dict[str, int] = {}
+    ends: int = 0
+    clean: bool = False
+
+
+class PutInHand(msgspec.Struct, frozen=True):
+    """Store what is in hand from now on."""
+
+    in_hand: InHand
+
+
+Change: TypeAlias = PutRecord | PutContact | PutSeen | PutTimer | DropTimer | PutRelayPosition | PutInHand
 
 
 class RecordHead(NamedTuple):
@@ -147,6 +165,10 @@ class StateStore(Protocol):
 
     async def relay_position(self) -> int:
         """As last committed, 0 at first."""
+
+    async def in_hand(self) -> InHand:
+        """What the owner before the claim left: `clean` when there was none, or when that was its last word
+        (an older owner's word is not)."""
 
     def scan(self) -> AsyncIterator[RecordHead]:
         """The heads of all records, as they are now."""
@@ -266,6 +288,16 @@ class Consents(Protocol):
 
     async def put(self, address: str, topic: str, *, subscribed: bool) -> None:
         """Return when it is on disk and `of` knows it. Raises Unavailable."""
+
+
+def left_in_hand(stored: InHand | None, at: int, before: int) -> InHand:
+    """What the last owner left: `stored` at this STATE sequence, `before` the sequence of its epoch (0: there
+    was no owner)."""
+    if not before:
+        return InHand(clean=True)
+    if stored is None or (stored.clean and at < before):
+        return InHand()
+    return stored
 
 
 def finished_expiry(journey: Journey, *, once: bool, dedupe: int) -> int:

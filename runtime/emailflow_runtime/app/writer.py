@@ -12,6 +12,7 @@ from emailflow_runtime.app.stores import (
     Change,
     DropTimer,
     PutContact,
+    PutInHand,
     PutRecord,
     PutRelayPosition,
     PutSeen,
@@ -116,5 +117,7 @@ def _identity(change: Change) -> object:
             return ("seen", flow, contact)
         case PutRelayPosition():
             return "relay"
+        case PutInHand():
+            return "in hand"
         case _:
             return None

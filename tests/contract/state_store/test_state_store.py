@@ -4,7 +4,15 @@ import asyncio
 
 import pytest
 
-from emailflow_runtime.app.stores import PutContact, PutRecord, PutRelayPosition, PutSeen, RecordHead
+from emailflow_runtime.app.stores import (
+    InHand,
+    PutContact,
+    PutInHand,
+    PutRecord,
+    PutRelayPosition,
+    PutSeen,
+    RecordHead,
+)
 from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.core.contact import Contact
 from emailflow_runtime.core.facts import Advanced
@@ -176,3 +184,44 @@ async def test_a_scan_goes_past_its_page(store):
 
 async def test_a_scan_of_nothing_ends(store):
     assert [head async for head in store.scan()] == []
+
+
+async def test_the_first_owner_of_all_finds_nothing_in_hand(store):
+    assert await store.in_hand() == InHand(clean=True)
+
+
+async def test_an_owner_that_says_nothing_has_not_ended_in_good_order(store, other):
+    await store.commit(contacts(1))
+    await other.state.claim()
+
+    assert await other.state.in_hand() == InHand()
+
+
+async def test_what_an_owner_had_in_hand_is_there_for_the_next_one(store, other):
+    had = InHand(times={"shop_cart 17": 2}, ends=1)
+    await store.commit([PutInHand(InHand(times={"shop_cart 16": 1})), PutContact(Contact("c1"))])
+    await store.commit([PutInHand(had)])
+    await other.state.claim()
+
+    assert await other.state.in_hand() == had
+
+
+async def test_a_good_end_counts_for_the_owner_that_came_to_it_and_for_no_later_one(backend, store, other):
+    await store.commit([PutInHand(InHand(clean=True))])
+    await other.state.claim()
+    assert await other.state.in_hand() == InHand(clean=True)
+
+    third = (await backend.process()).state
+    await third.claim()
+
+    assert await third.in_hand() == InHand()
+
+
+async def test_what_was_in_hand_is_not_forgotten_by_an_owner_that_came_to_nothing(backend, store, other):
+    had = InHand(times={"shop_cart 17": 2}, ends=1)
+    await store.commit([PutInHand(had)])
+    await other.state.claim()
+    third = (await backend.process()).state
+    await third.claim()
+
+    assert await third.in_hand() == had

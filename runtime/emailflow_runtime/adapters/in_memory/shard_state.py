@@ -15,6 +15,7 @@ from emailflow_runtime.app.stores import (
     Change,
     DropTimer,
     PutContact,
+    PutInHand,
     PutRecord,
     PutRelayPosition,
     PutSeen,
@@ -41,7 +42,7 @@ class ShardState:
 
     def __init__(self, clock: Clock) -> None:
         self.stream = Stream(clock)
-        self.epoch = 0
+        self.epoch = self.epoch_before = 0
         self._clock = clock
         self._kept: dict[Key, Kept] = {}
         self._instances: dict[tuple[str, str], dict[str, None]] = {}
@@ -56,7 +57,7 @@ class ShardState:
 
     def claim(self) -> int:
         """A new epoch."""
-        self.epoch = self.stream.number()
+        self.epoch_before, self.epoch = self.epoch, self.stream.number()
         return self.epoch
 
     def store(self, change: Change, epoch: int) -> int:
@@ -77,6 +78,8 @@ class ShardState:
                 self._keep(("seen", flow, about), sequence, change, expires)
             case PutRelayPosition():
                 self._keep(("relay",), sequence, change)
+            case PutInHand():
+                self._keep(("in hand",), sequence, change)
             case PutTimer(address=address, at=at):
                 self._schedule(address, at)
             case DropTimer(address=address):
@@ -95,6 +98,11 @@ class ShardState:
         """The change last stored under this key; None when there is none, or it has expired."""
         kept = self._kept.get(key)
         return kept.change if kept is not None and self._lives(kept) else None
+
+    def sequence(self, *key: str) -> int:
+        """Where the change under this key stands; 0 when there is none."""
+        kept = self._kept.get(key)
+        return kept.sequence if kept is not None else 0
 
     def records(self) -> Iterator[tuple[int, PutRecord]]:
         """All records with their sequences, in order."""

@@ -4,7 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 
 from emailflow_runtime.adapters.in_memory.shard_state import ShardState
-from emailflow_runtime.app.stores import Change, EnrolmentKey, PutRelayPosition, RecordHead
+from emailflow_runtime.app.stores import (
+    Change,
+    EnrolmentKey,
+    InHand,
+    PutInHand,
+    PutRelayPosition,
+    RecordHead,
+    left_in_hand,
+)
 from emailflow_runtime.core.contact import Contact
 from emailflow_runtime.core.journey import Enrolment, Record
 
@@ -67,6 +75,13 @@ class InMemoryStateStore:
         await asyncio.sleep(0)
         put: PutRelayPosition | None = self.state.get("relay")
         return put.sequence if put is not None else 0
+
+    async def in_hand(self) -> InHand:
+        """See StateStore."""
+        await asyncio.sleep(0)
+        put: PutInHand | None = self.state.get("in hand")
+        at = self.state.sequence("in hand")
+        return left_in_hand(put.in_hand if put is not None else None, at, self.state.epoch_before)
 
     async def scan(self) -> AsyncIterator[RecordHead]:
         """See StateStore."""

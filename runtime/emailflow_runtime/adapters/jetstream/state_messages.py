@@ -15,7 +15,9 @@ from emailflow_runtime.adapters.jetstream.batch import Message
 from emailflow_runtime.app.stores import (
     Change,
     DropTimer,
+    InHand,
     PutContact,
+    PutInHand,
     PutRecord,
     PutRelayPosition,
     PutSeen,
@@ -33,6 +35,7 @@ STAGE = "EmailFlow-Stage"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _encode = msgspec.msgpack.Encoder().encode
 _contact = msgspec.msgpack.Decoder(Contact)
+_in_hand = msgspec.msgpack.Decoder(InHand)
 _hashes = msgspec.msgpack.Decoder(tuple[int, ...])
 
 
@@ -60,6 +63,8 @@ def message(subjects: StateSubjects, change: Change) -> Message:
             return Message(f"{subjects.prefix}.dropped", b"", cancel)
         case PutRelayPosition(sequence=sequence):
             return Message(subjects.relay, str(sequence).encode(), {})
+        case PutInHand(in_hand=in_hand):
+            return Message(subjects.in_hand, _encode(in_hand), {})
         case _:
             assert_never(change)
 
@@ -98,6 +103,11 @@ def record_head(
 def decode_contact(data: bytes) -> Contact:
     """The contact in a message's data."""
     return _contact.decode(data)
+
+
+def decode_in_hand(data: bytes) -> InHand:
+    """What is in hand, by a message's data."""
+    return _in_hand.decode(data)
 
 
 def decode_hashes(data: bytes) -> tuple[int, ...]:

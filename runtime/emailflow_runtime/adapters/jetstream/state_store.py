@@ -21,11 +21,19 @@ from emailflow_runtime.adapters.jetstream.scan import scan_headers
 from emailflow_runtime.adapters.jetstream.state_messages import (
     decode_contact,
     decode_hashes,
+    decode_in_hand,
     message,
     record_head,
 )
 from emailflow_runtime.adapters.jetstream.wire import Arrived
-from emailflow_runtime.app.stores import Change, EnrolmentKey, RecordHead, belong_together
+from emailflow_runtime.app.stores import (
+    Change,
+    EnrolmentKey,
+    InHand,
+    RecordHead,
+    belong_together,
+    left_in_hand,
+)
 from emailflow_runtime.core.contact import Contact
 from emailflow_runtime.core.journey import Enrolment, Record, decode_record
 from emailflow_runtime.errors import EpochLost, Unavailable
@@ -46,7 +54,7 @@ class JetStreamStateStore:
         self._connection = connection
         self._stream = names.state(shard)
         self._subjects = names.state_subjects(shard)
-        self._epoch = 0
+        self._epoch = self._epoch_before = 0
         self._commits = 0
         self._replicated = False
 
@@ -62,6 +70,7 @@ class JetStreamStateStore:
             epoch = Message(self._subjects.epoch, b"", {"Nats-Expected-Last-Subject-Sequence": expected})
             try:
                 self._epoch = await publish_all(self._connection, [epoch])
+                self._epoch_before = int(expected)
                 return
             except JetStreamError as refused:
                 if refused.code not in (EPOCH_LOST, TRY_AGAIN):
@@ -176,6 +185,13 @@ class JetStreamStateStore:
         """See StateStore."""
         found = await self._connection.direct_get(self._stream, {"last_by_subj": self._subjects.relay})
         return int(found.data) if found is not None else 0
+
+    async def in_hand(self) -> InHand:
+        """See StateStore."""
+        stored, at = None, 0
+        for each in await self._stored([self._subjects.in_hand]):
+            stored, at = decode_in_hand(each.data), int((each.headers or {})["Nats-Sequence"])
+        return left_in_hand(stored, at, self._epoch_before)
 
     async def scan(self) -> AsyncIterator[RecordHead]:
         """See StateStore."""

@@ -11,6 +11,7 @@ from emailflow_runtime.app.stores import (
     DeadLetters,
     EnrolmentKey,
     EventLog,
+    InHand,
     LogEntry,
     RecordHead,
     StateStore,
@@ -142,6 +143,10 @@ class MeasuredState:
     async def relay_position(self) -> int:
         """See StateStore."""
         return await self._inner.relay_position()
+
+    async def in_hand(self) -> InHand:
+        """See StateStore."""
+        return await self._inner.in_hand()
 
     def scan(self) -> AsyncIterator[RecordHead]:
         """See StateStore."""
