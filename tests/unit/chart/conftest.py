@@ -48,8 +48,10 @@ class Helm(NamedTuple):
     program: str
 
     def run(self, *values: str) -> subprocess.CompletedProcess[str]:
+        """Each of `values` is a pair for --set, or the path of a file of values."""
         command = [self.program, "template", "emailflow", str(CHART), f"--namespace={NAMESPACE}"]
-        options = ["--kube-version=1.33.0", *(f"--set={value}" for value in values)]
+        given = (f"--set={each}" if "=" in each else f"--values={each}" for each in values)
+        options = ["--kube-version=1.33.0", *given]
         return subprocess.run(
             [*command, *options], capture_output=True, text=True, check=False, timeout=60, cwd=ROOT
         )

@@ -94,6 +94,36 @@ def test_every_selector_of_the_chart_finds_pods_of_its_own(
         assert sum(selector.items() <= each.items() for each in labels) == 1, selector
 
 
+def test_network_policies_admit_the_ports_in_use_and_no_other(
+    everything: Rendered, defaults: Rendered, pod_templates: Callable[[Rendered], list[Object]]
+) -> None:
+    """Of the NATS that stands alone the cluster's port is in use by nobody."""
+    for rendered in (everything, defaults):
+        for policy in rendered.all("NetworkPolicy"):
+            selector = policy["spec"]["podSelector"]["matchLabels"].items()
+            [pod] = [each for each in pod_templates(rendered) if selector <= each["metadata"]["labels"].items()]
+            served = {port["containerPort"] for each in pod["spec"]["containers"] for port in each["ports"]}
+            admitted = {port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]}
+            assert admitted == served, policy["metadata"]["name"]
+
+
+def test_the_operator_may_reach_what_it_talks_to(everything: Rendered) -> None:
+    policy = everything.one("NetworkPolicy", "emailflow-operator")["spec"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    [rule] = policy["egress"]
+    reached = {(port["protocol"], port["port"]) for port in rule["ports"]}
+    assert reached == {("UDP", 53), ("TCP", 53), ("TCP", 443), ("TCP", 6443), ("TCP", 4222)}
+
+
+def test_a_nats_that_fails_to_write_is_started_again(defaults: Rendered, everything: Rendered) -> None:
+    """Which check tells is tested with a full disk: tests/e2e/test_full_disk.py."""
+    for rendered, patience in ((defaults, 3), (everything, 15)):
+        [container] = rendered.one("StatefulSet", "emailflow-nats")["spec"]["template"]["spec"]["containers"]
+        probe = container["livenessProbe"]
+        assert probe["httpGet"] == {"path": "/healthz?js-meta-only=true", "port": "monitor"}
+        assert probe["failureThreshold"] == patience
+
+
 def test_labels_that_change_with_a_version_do_not_restart_nats(defaults: Rendered) -> None:
     [nats] = defaults.all("StatefulSet")
     labels = nats["spec"]["template"]["metadata"]["labels"]

@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from tests.unit.chart.conftest import CHART, Helm, Rendered
+
+from emailflow_api.jetstream.topology import streams
+from emailflow_api.plans import RuntimePlan
 
 
 def paths(node: Any, prefix: str = "") -> Iterator[str]:
@@ -129,3 +133,20 @@ def test_what_is_optional_is_off(defaults: Rendered, everything: Rendered) -> No
     optional = {"ServiceMonitor", "PodMonitor", "PrometheusRule", "Certificate", "Issuer"}
     assert not optional & defaults.kinds()
     assert optional <= everything.kinds()
+
+
+@pytest.mark.parametrize("file", sorted((CHART / "ci").glob("*-values.yaml")), ids=lambda file: file.stem)
+def test_the_values_for_chart_testing_render(helm: Helm, file: Path) -> None:
+    assert "Deployment" in helm(str(file)).kinds()
+
+
+@pytest.mark.parametrize("size", ["2Gi", "10Gi", "1T"])
+def test_the_volume_of_nats_has_room_for_two_runtimes(helm: Helm, size: str) -> None:
+    rendered = helm(f"nats.persistence.size={size}")
+    [operator] = rendered.one("Deployment", "emailflow-operator")["spec"]["template"]["spec"]["containers"]
+    [log] = [int(each.partition("=")[2]) for each in operator["args"] if each.startswith("--events-bytes")]
+    config = rendered.one("ConfigMap", "emailflow-nats")["data"]["nats.conf"]
+    [store] = [int(line.split()[1]) for line in config.splitlines() if "max_file_store" in line]
+    made = streams(RuntimePlan(namespace="mail", name="default"), events_bytes=log)
+    bounded = sum(max(0, each.get("max_bytes", 0)) for each in made)
+    assert 2 * bounded <= store * 2 / 3
