@@ -2,9 +2,9 @@
 # mounted volumes are all that it writes to. Builds for any platform that BASE and the locked wheels exist for.
 ARG BASE=python:3.11-slim
 
-# What seldom changes is a layer of its own, so that an upgrade fetches little. Nothing imports the `kubernetes`
-# package. botocore describes every AWS service; mail needs a few. Bytecode is written now, since the root is
-# read-only then, and unchecked, so that the same sources give the same files.
+# What seldom changes is a layer of its own, so that an upgrade fetches little. botocore describes every AWS service;
+# mail needs a few. Bytecode is written now, since the root is read-only then, and unchecked, so that the same sources
+# give the same files.
 FROM ${BASE} AS dependencies
 ARG UV_VERSION=0.13.9
 ENV UV_PROJECT_ENVIRONMENT=/opt/emailflow \
@@ -14,8 +14,8 @@ ENV UV_PROJECT_ENVIRONMENT=/opt/emailflow \
 RUN python3 -m venv /opt/uv && /opt/uv/bin/python -m pip install --quiet --no-cache-dir "uv==${UV_VERSION}"
 WORKDIR /src
 COPY pyproject.toml uv.lock ./
-RUN /opt/uv/bin/uv sync --quiet --frozen --no-dev --no-install-project --no-install-package kubernetes \
- && /opt/uv/bin/uv export --quiet --frozen --no-dev --no-emit-project --no-emit-package kubernetes \
+RUN /opt/uv/bin/uv sync --quiet --frozen --no-dev --no-install-project \
+ && /opt/uv/bin/uv export --quiet --frozen --no-dev --no-emit-project \
       --format cyclonedx1.5 --output-file /opt/emailflow/sbom.cdx.json \
  && cd /opt/emailflow/lib/python3*/site-packages \
  && find botocore/data -mindepth 1 -maxdepth 1 -type d \
@@ -28,7 +28,7 @@ COPY README.md LICENSE ./
 COPY crds crds
 COPY operator operator
 COPY runtime runtime
-RUN /opt/uv/bin/uv sync --quiet --frozen --no-dev --no-editable --no-install-package kubernetes \
+RUN /opt/uv/bin/uv sync --quiet --frozen --no-dev --no-editable \
  && cd /opt/emailflow/lib/python3*/site-packages \
  && python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash emailflow_* \
  && mkdir /project \
