@@ -233,10 +233,10 @@ class Consents(InMemoryConsents):
     def of(self, address):
         return Consent(dict(self._known.get(address, {})))
 
-    async def put(self, address, topic, *, subscribed):
+    async def put(self, address, topic, *, subscribed, at):
         def effect():
             self._network.note("consent", address, topic, subscribed)
-            self._broker.consents.setdefault(address, {})[topic] = subscribed
+            self._broker.say(address, topic, subscribed=subscribed, at=at)
             for hear in self._network.hearers:
                 loop.call_later(self._network.lag(), hear, address, topic, context=self._network.world)
 

@@ -5,18 +5,33 @@ its own event said.
 """
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
+from emailflow_api.jetstream.naming import CONTACTS_CONSUMER
 from emailflow_runtime.app.catalog import Catalog
+from emailflow_runtime.app.inhand import POISONED, OneByOne
 from emailflow_runtime.app.progress import Reading
-from emailflow_runtime.app.stores import Consents, Delivered, DeliveredEvent, Feed, PutContact, StateStore
+from emailflow_runtime.app.stores import (
+    Consents,
+    DeadLetter,
+    DeadLetters,
+    Delivered,
+    DeliveredEvent,
+    Feed,
+    PutContact,
+    StateStore,
+)
 from emailflow_runtime.app.writer import Writer
-from emailflow_runtime.core.consent import read_consent
+from emailflow_runtime.core.consent import Said, read_consent
 from emailflow_runtime.core.contact import Contact
 from emailflow_runtime.core.publication import PREFIX
+from emailflow_runtime.errors import EmailFlowError
 
 CAPACITY = 50_000
+
+log = logging.getLogger(__name__)
 
 
 class Contacts:
@@ -83,6 +98,8 @@ class ContactReader:
         writer: Writer,
         reading: Reading,
         consents: Consents,
+        dead_letters: DeadLetters,
+        one_by_one: OneByOne,
     ) -> None:
         self._feed = feed
         self._contacts = contacts
@@ -90,27 +107,58 @@ class ContactReader:
         self._writer = writer
         self._reading = reading
         self._consents = consents
+        self._dead_letters = dead_letters
+        self._one_by_one = one_by_one
         self._acknowledging: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Read until cancelled."""
+        suspect = await self._one_by_one.limit(self._feed)
         # What the owner before has acknowledged is committed, so it counts as read although nothing came.
         self._reading.mark.advance((await self._feed.take_over()).floor)
         while True:
             batch = await self._feed.next_batch()
             events = [each for each in batch if isinstance(each, DeliveredEvent)]
             said_now = [each for each in events if each.redrive is None or not each.redrive.known]
-            about = [each for each in said_now if each.contact and not each.event.type.startswith(PREFIX)]
-            await self._contacts.load([each.contact for each in about])
-            for each in about:
-                await self._apply(each)
+            await self._contacts.load([each.contact for each in said_now if _about_somebody(each)])
             for each in said_now:
-                if (said := read_consent(each.event)) is not None:
-                    await self._consents.put(said.address, said.topic, subscribed=said.subscribed)
+                alone = each.sequence <= suspect
+                said = await (self._take_alone(each) if alone else self._take(each))
+                if said is not None:
+                    word, at = said.subscribed, each.at
+                    await self._consents.put(said.address, said.topic, subscribed=word, at=at)
             self._reading.note([(each.event.type, each.sequence) for each in events])
             task = asyncio.create_task(self._acknowledge(self._writer.barrier(), batch))
             self._acknowledging.add(task)
             task.add_done_callback(self._acknowledging.discard)
+
+    async def _take_alone(self, delivered: DeliveredEvent) -> Said | None:
+        name = f"{CONTACTS_CONSUMER} {delivered.sequence}"
+        async with self._one_by_one.holding(name) as poison:
+            if not poison:
+                return await self._take(delivered)
+        await self._dead(delivered, POISONED)
+        return None
+
+    async def _take(self, delivered: DeliveredEvent) -> Said | None:
+        """Note what an event says of its contact; what it says of consent. One that can't be read is a dead
+        letter: everything in the shard waits for this reader."""
+        try:
+            said = read_consent(delivered.event)
+            if _about_somebody(delivered):
+                await self._apply(delivered)
+            return said
+        except EmailFlowError:
+            raise
+        except Exception as broken:
+            log.exception("an event can't be read", extra={"reason": "PoisonInput"})
+            await self._dead(delivered, f"{type(broken).__name__} while its contact was read")
+            return None
+
+    async def _dead(self, delivered: DeliveredEvent, message: str) -> None:
+        event, sequence = delivered.event, delivered.sequence
+        letter = DeadLetter("PoisonInput", message, CONTACTS_CONSUMER, event, delivered.contact, sequence)
+        await self._dead_letters.keep(letter)
 
     async def _apply(self, delivered: DeliveredEvent) -> None:
         before = await self._contacts.fetch(delivered.contact)
@@ -122,3 +170,8 @@ class ContactReader:
     async def _acknowledge(self, committed: asyncio.Future[int], batch: Sequence[Delivered]) -> None:
         await committed
         self._feed.acknowledge(batch)
+
+
+def _about_somebody(delivered: DeliveredEvent) -> bool:
+    """Whether mappings apply to it."""
+    return bool(delivered.contact) and not delivered.event.type.startswith(PREFIX)

@@ -13,6 +13,7 @@ from emailflow_api.jetstream.topology import REPLAY_REQUESTED, SECOND
 from emailflow_api.plans import FlowPlan
 from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.desk import Desk
+from emailflow_runtime.app.inhand import POISONED, OneByOne
 from emailflow_runtime.app.progress import Barrier, Reading, Watermark, catch_up
 from emailflow_runtime.app.replay import Replayer
 from emailflow_runtime.app.stores import DeadLetter, Delivered, DeliveredEvent, Feed
@@ -40,6 +41,7 @@ class FlowRunner:
         reading: Reading,
         barrier: Barrier,
         replayer: Replayer,
+        one_by_one: OneByOne,
     ) -> None:
         self.flow = flow
         self.feed = feed
@@ -49,6 +51,7 @@ class FlowRunner:
         self._reading = reading
         self._barrier = barrier
         self._replayer = replayer
+        self._one_by_one = one_by_one
         self._typed: tuple[FlowPlan | None, frozenset[str]] = (None, frozenset())
         """The types that the flow reads, by its plan."""
         self._acknowledging: set[asyncio.Task[None]] = set()
@@ -70,6 +73,7 @@ class FlowRunner:
     async def run(self) -> None:
         """Read and decide."""
         end = await self._barrier.end()
+        suspect = await self._one_by_one.limit(self.feed)
         standing = await self.feed.take_over()
         self.mark.advance(standing.floor)
         await catch_up(self.mark, self.feed, end)
@@ -80,7 +84,10 @@ class FlowRunner:
             await self._catalog.until_released(self.flow)
             await self._desk.load(self.flow, [each.contact for each in events if each.contact])
             for event in events:
-                await self._take(event)
+                if event.sequence <= suspect:
+                    await self._take_alone(event)
+                else:
+                    await self._take(event)
                 self.mark.advance(event.sequence)
             task = asyncio.create_task(self._acknowledge(self._desk.committed(), batch))
             self._acknowledging.add(task)
@@ -90,6 +97,13 @@ class FlowRunner:
         await self._desk.kept()
         await committed
         self.feed.acknowledge(batch)
+
+    async def _take_alone(self, delivered: DeliveredEvent) -> None:
+        async with self._one_by_one.holding(f"{self.flow} {delivered.sequence}") as poison:
+            if poison:
+                self._dead(delivered, "PoisonInput", POISONED)
+            else:
+                await self._take(delivered)
 
     async def _take(self, delivered: DeliveredEvent) -> None:
         if delivered.redrive is not None and delivered.redrive.flow != self.flow:

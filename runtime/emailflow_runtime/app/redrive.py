@@ -10,6 +10,7 @@ from typing import Protocol
 
 import msgspec
 
+from emailflow_api.jetstream.naming import CONTACTS_CONSUMER
 from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.contracts import ContractBroken
 from emailflow_runtime.app.ingest import DOOR, LogIngest
@@ -74,7 +75,8 @@ class Redriver:
         """
         if letter.event is None:
             raise RedriveRefused("what came was no event: mend it where it came from, and send it again")
-        if letter.origin == DOOR:
+        if letter.origin in {DOOR, CONTACTS_CONSUMER}:
+            # A flow that has decided on it already takes it for a repeat.
             await self._through_the_door(letter.event)
         else:
             await self._log.append([await self._entry(letter, letter.event)])

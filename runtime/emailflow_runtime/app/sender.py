@@ -113,6 +113,18 @@ class Sender:
         provider = self._catalog.provider(journey.mail.provider) if journey and journey.mail else None
         return Delivery(provider.retry, provider.on_unknown or "Hold") if provider else Delivery()
 
+    async def rehearse(self, key: EnrolmentKey, mail: str) -> None:
+        """Make and judge a mail as `dispatch` will, and do nothing with it: whatever may take the process
+        down has happened then."""
+        try:
+            draft = await self._draft(key, mail)
+            if draft is not None:
+                at = self._clock.now()
+                composed = await self._composer.compose(draft, at, self._transports.signer(draft.provider))
+                judge(self._situation(draft, self._consents.of(composed.address), at))
+        except Exception as error:  # noqa: BLE001 - it comes again when the mail is sent, and is handled there
+            log.debug("a mail can't be made: %s", error)
+
     async def _take_care(self, key: EnrolmentKey, mail: str) -> None:
         """Deliver; when something of our own is away, again, since that says nothing about the mail."""
         while True:

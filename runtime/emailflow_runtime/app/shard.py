@@ -18,6 +18,7 @@ from emailflow_runtime.app.contacts import ContactReader, Contacts
 from emailflow_runtime.app.desk import Desk
 from emailflow_runtime.app.enrolments import Enrolments
 from emailflow_runtime.app.flow_runner import FlowRunner
+from emailflow_runtime.app.inhand import POISONED, OneByOne
 from emailflow_runtime.app.lanes import Lanes
 from emailflow_runtime.app.ports import Clock
 from emailflow_runtime.app.progress import Barrier, Reading
@@ -31,7 +32,7 @@ from emailflow_runtime.app.telemetry import SILENCE, Telemetry
 from emailflow_runtime.app.timers import Timers
 from emailflow_runtime.app.writer import Writer
 from emailflow_runtime.core.commands import SendMail
-from emailflow_runtime.core.inputs import OutcomeKnown
+from emailflow_runtime.core.inputs import JourneyBroken, MailBroken, OutcomeKnown
 from emailflow_runtime.core.outcomes import Unknown
 from emailflow_runtime.errors import EmailFlowError, EpochLost
 
@@ -60,6 +61,8 @@ class Outside(msgspec.Struct, frozen=True):
     history: History = FORGOTTEN
     lanes: Lanes = msgspec.field(default_factory=Lanes)
     """Shared by all shards of a process."""
+    turn: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
+    """The same: whose turn it is where inputs are taken one by one."""
     reports: Reports | None = None
     """None: nobody wants to know how the flows stand."""
     lost: Mapping[str, int] = {}
@@ -77,6 +80,7 @@ class Shard:
         self._runners: dict[str, FlowRunner] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._writer = Writer(store)
+        self._one_by_one = OneByOne(self._writer, outside.turn)
         self._relay = Relay(outside.log, self._writer.note_relayed)
         self._reading = Reading()
         self._contacts_feed = outside.feeds.contacts(index)
@@ -113,14 +117,17 @@ class Shard:
             writer=self._writer,
             reading=self._reading,
             consents=outside.consents,
+            dead_letters=outside.dead_letters,
+            one_by_one=self._one_by_one,
         )
         self._timers_feed = outside.feeds.timers(index)
-        self._timers = Timers(self._timers_feed, self._desk, outside.catalog, self._runners)
+        self._timers = Timers(self._timers_feed, self._desk, outside.catalog, self._runners, self._one_by_one)
         self._recovery = Recovery(store, self._desk, outside.clock)
 
     async def run(self) -> None:
         """Own the shard until cancelled. Raises EpochLost when somebody else owns it."""
         await self._store.claim()
+        left = await self._store.in_hand()
         # Nothing is sent before these have been decided, whoever read them.
         self._reading.begin(await self._barrier.end())
         relayed = await self._store.relay_position()
@@ -131,6 +138,7 @@ class Shard:
                 group.create_task(self._writer.run())
                 group.create_task(self._relay.run())
                 await self._recovery.relay_again(found.unrelayed)
+                await self._one_by_one.begin(left)
                 group.create_task(self._keep("contacts", self._contact_reader.run))
                 group.create_task(self._keep("timers", self._timers.run))
                 group.create_task(self._serve_flows())
@@ -154,6 +162,7 @@ class Shard:
     async def stop(self) -> None:
         """Finish what has been begun: hand-overs, commits, publications. Nothing new is taken."""
         self._stop_deciding()
+        self._one_by_one.end()
         await self._sender.drained()
         await self._desk.committed()
         await self._relay.drained()
@@ -200,6 +209,7 @@ class Shard:
             reading=self._reading,
             barrier=self._barrier,
             replayer=Replayer(self._outside.history, self._index),
+            one_by_one=self._one_by_one,
         )
         self._runners[flow] = runner
         self._running[flow] = asyncio.create_task(self._keep(flow, runner.run))
@@ -222,7 +232,8 @@ class Shard:
     async def _take_up(self, found: Found) -> None:
         """Send what was asked for, wake what slept too long, give up on what nobody will know."""
         for key, command in await self._recovery.unsent(found.requested):
-            self._sender.dispatch(key, command)
+            if not self._one_by_one.again or await self._harmless(key, command.mail):
+                self._sender.dispatch(key, command)
         await self._wake(found)
         if not found.attempted:
             return
@@ -230,19 +241,36 @@ class Shard:
         abandoned = await self._recovery.unsent(found.attempted)
         await asyncio.sleep(START_WITHIN + GIVE_UP_AFTER)
         for key, command in abandoned:
-            await self._abandon(key, command.mail)
+            await self._abandon(key, command)
+
+    async def _harmless(self, key: EnrolmentKey, mail: str) -> bool:
+        """Whether the process survives making this mail; one that many did not is not made any more."""
+        async with self._one_by_one.holding(f"mail {mail}") as poison:
+            if not poison:
+                await self._sender.rehearse(key, mail)
+                return True
+        now = self._outside.clock.now()
+        await self._desk.decide(key, MailBroken(at=now, mail=mail, reason="PoisonInput", message=POISONED))
+        return False
 
     async def _wake(self, found: Found) -> None:
         for fired in await self._recovery.overdue(found.overdue):
             await self._timers.wake_at_barrier(fired)
 
-    async def _abandon(self, key: EnrolmentKey, mail: str) -> None:
-        journeys = (await self._desk.entry(key)).enrolment.journeys.values()
-        attempts = [j.mail.attempts for j in journeys if j.mail is not None and j.mail.id == mail]
-        for attempt in attempts:
-            outcome = Unknown("OwnerLost", "the runtime ended between the intent and the outcome")
-            known = OutcomeKnown(at=self._outside.clock.now(), mail=mail, attempt=attempt, outcome=outcome)
-            await self._desk.decide(key, known, await self._sender.delivery_of(key, mail))
+    async def _abandon(self, key: EnrolmentKey, command: SendMail) -> None:
+        mail, now = command.mail, self._outside.clock.now()
+        journey = (await self._desk.entry(key)).enrolment.journeys.get(command.instance)
+        if journey is None or journey.mail is None or journey.mail.id != mail:
+            return
+        outcome = Unknown("OwnerLost", "the runtime ended between the intent and the outcome")
+        known = OutcomeKnown(at=now, mail=mail, attempt=journey.mail.attempts, outcome=outcome)
+        delivery = await self._sender.delivery_of(key, mail)
+        async with self._one_by_one.holding(f"outcome {mail}") as poison:
+            if poison:
+                # An ended journey only notes what became of its mail.
+                broken = JourneyBroken(at=now, journey=journey.id, reason="PoisonInput", message=POISONED)
+                await self._desk.decide(key, broken)
+            await self._desk.decide(key, known, delivery)
 
     async def _rescan(self) -> None:
         """Look for lost wake-ups after each reconnect, and daily."""

@@ -61,6 +61,14 @@ class MailBroken(_Input, frozen=True):
     message: str
 
 
+class JourneyBroken(_Input, frozen=True):
+    """Journey `journey` can't be moved on: what comes next takes the process down."""
+
+    journey: str
+    reason: str
+    message: str
+
+
 class OutcomeKnown(_Input, frozen=True):
     """What the provider answered, or that nobody will ever know."""
 
@@ -69,4 +77,6 @@ class OutcomeKnown(_Input, frozen=True):
     outcome: Outcome
 
 
-Input: TypeAlias = EventArrived | TimerFired | AttemptPlanned | MailWithheld | MailBroken | OutcomeKnown
+Input: TypeAlias = (
+    EventArrived | TimerFired | JourneyBroken | AttemptPlanned | MailWithheld | MailBroken | OutcomeKnown
+)

@@ -26,24 +26,50 @@ async def test_who_was_never_asked_has_said_nothing(consents):
 
 
 async def test_consent_is_known_once_it_is_put(consents):
-    await consents.put("a1", "offers", subscribed=True)
-    await consents.put("a1", "news & tips", subscribed=False)
-    await consents.put("a12", "offers", subscribed=False)
+    await consents.put("a1", "offers", subscribed=True, at=1)
+    await consents.put("a1", "news & tips", subscribed=False, at=1)
+    await consents.put("a12", "offers", subscribed=False, at=1)
 
     assert consents.of("a1") == Consent({"offers": True, "news & tips": False})
 
 
 async def test_the_last_word_counts_also_for_who_comes_later(backend, consents):
-    await consents.put("a1", "offers", subscribed=True)
-    await consents.put("a1", "offers", subscribed=False)
+    await consents.put("a1", "offers", subscribed=True, at=1)
+    await consents.put("a1", "offers", subscribed=False, at=2)
 
     later = (await backend.process()).consents
-    await later.put("a2", "offers", subscribed=True)
+    await later.put("a2", "offers", subscribed=True, at=1)
 
     await told(later, "a1", Consent({"offers": False}))
 
 
 async def test_everybody_hears_of_it(consents, other):
-    await consents.put("a1", "offers", subscribed=False)
+    await consents.put("a1", "offers", subscribed=False, at=1)
 
     await told(other.consents, "a1", Consent({"offers": False}))
+
+
+async def test_a_word_that_is_heard_again_takes_nothing_back(consents, other):
+    await consents.put("a1", "offers", subscribed=True, at=1)
+    await consents.put("a1", "offers", subscribed=False, at=2)
+
+    await consents.put("a1", "offers", subscribed=True, at=1)
+    assert consents.of("a1") == Consent({"offers": False})
+    await other.consents.put("a1", "offers", subscribed=True, at=1)
+
+    assert other.consents.of("a1") == Consent({"offers": False})
+
+
+async def test_of_words_that_many_hear_at_once_the_last_one_counts(backend):
+    everybody = [(await backend.process()).consents for _ in range(4)]
+    said = [(at, bool(at % 2)) for at in range(1, 21)]
+
+    await asyncio.gather(
+        *(
+            everybody[at % 4].put("a1", "offers", subscribed=subscribed, at=at)
+            for at, subscribed in reversed(said)
+        )
+    )
+
+    for consents in everybody:
+        await told(consents, "a1", Consent({"offers": False}))

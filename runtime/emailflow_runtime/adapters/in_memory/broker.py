@@ -32,6 +32,7 @@ class Broker:
         """Told of new plans and consumers."""
         self.fill = 0.0
         """The share of its bound that the log occupies."""
+        self._said_at: dict[tuple[str, str], int] = {}
         self._ends: dict[tuple[int, str], int] = {}
         self._consumers: dict[tuple[str, int], Consumer] = {}
         for shard, state in enumerate(self.states):
@@ -43,6 +44,12 @@ class Broker:
         """An event reaches the log."""
         subject = f"{entry.shard}.{entry.event.type}"
         self._ends[entry.shard, entry.event.type] = self.events.append(subject, entry)
+
+    def say(self, address: str, topic: str, *, subscribed: bool, at: int) -> None:
+        """A word about consent; one from before what is known changes nothing."""
+        if at >= self._said_at.get((address, topic), 0):
+            self._said_at[address, topic] = at
+            self.consents.setdefault(address, {})[topic] = subscribed
 
     def last_event(self, shard: int, wants: Callable[[str], bool] = lambda _: True) -> int:
         """The sequence of the shard's last event of a type that is wanted, 0 when there is none."""

@@ -37,10 +37,10 @@ class InMemoryConsents:
         """See Consents."""
         return Consent(dict(self._broker.consents.get(address, {})))
 
-    async def put(self, address: str, topic: str, *, subscribed: bool) -> None:
+    async def put(self, address: str, topic: str, *, subscribed: bool, at: int) -> None:
         """See Consents."""
         await asyncio.sleep(0)
-        self._broker.consents.setdefault(address, {})[topic] = subscribed
+        self._broker.say(address, topic, subscribed=subscribed, at=at)
 
 
 class InMemoryPlans:

@@ -2,11 +2,12 @@
 
 from typing import assert_never
 
-from emailflow_runtime.core.commands import Command, SendMail
+from emailflow_runtime.core.commands import Command, KeepDeadLetter, SendMail
 from emailflow_runtime.core.inputs import (
     AttemptPlanned,
     EventArrived,
     Input,
+    JourneyBroken,
     MailBroken,
     MailWithheld,
     OutcomeKnown,
@@ -39,6 +40,8 @@ def react(
             return on_event(setting, enrolment, arrived)
         case TimerFired():
             return _on_timer(setting, enrolment, arrived)
+        case JourneyBroken():
+            return _on_broken_journey(setting, enrolment, arrived)
         case AttemptPlanned() | MailWithheld() | MailBroken() | OutcomeKnown():
             return _on_mail(setting, enrolment, arrived, delivery)
         case _:
@@ -46,8 +49,8 @@ def react(
 
 
 def _on_timer(setting: Setting, enrolment: Enrolment, fired: TimerFired) -> tuple[Command, ...]:
-    journey = next((each for each in enrolment.journeys.values() if each.id == fired.journey), None)
-    if journey is None or not journey.running or journey.timer != fired.number:
+    journey = _running(enrolment, fired.journey)
+    if journey is None or journey.timer != fired.number:
         return ()
     course = Course(setting, enrolment, journey.instance, fired.at)
     if course.at < journey.wake_at:
@@ -59,6 +62,20 @@ def _on_timer(setting: Setting, enrolment: Enrolment, fired: TimerFired) -> tupl
     course.due = journey.wake_at
     course.proceed_from_step()
     return tuple(course.commands)
+
+
+def _on_broken_journey(setting: Setting, enrolment: Enrolment, broken: JourneyBroken) -> tuple[Command, ...]:
+    """End it, and keep the event that it entered by."""
+    journey = _running(enrolment, broken.journey)
+    if journey is None:
+        return ()
+    course = Course(setting, enrolment, journey.instance, broken.at)
+    course.exit("Failed", broken.reason)
+    return (*course.commands, KeepDeadLetter(broken.reason, broken.message, journey.instance))
+
+
+def _running(enrolment: Enrolment, journey: str) -> Journey | None:
+    return next((each for each in enrolment.journeys.values() if each.id == journey and each.running), None)
 
 
 _AboutMail = AttemptPlanned | MailWithheld | MailBroken | OutcomeKnown
