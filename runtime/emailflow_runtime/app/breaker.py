@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from emailflow_runtime.core.outcomes import Accepted, Deferred, Outcome, Refused, Unknown
+from emailflow_runtime.core.outcomes import Accepted, Deferred, Outcome, Refused, Unknown, by_provider
 
 TRIP_AFTER = 3
 """Failures of the provider, with no success between them."""
@@ -20,8 +20,6 @@ LONGEST_PAUSE = 60.0
 """Between probes; doubled with each one that fails."""
 _OURS = frozenset(("TooLate", "TransportClosed"))
 """Reasons that say nothing about the provider."""
-_NO_SERVICE = frozenset((421, 429, 503))
-"""RFC 5321 section 3.8: the service closes the channel; RFC 6585 section 4, RFC 9110 section 15.6.4."""
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +108,7 @@ def troubled(outcome: Outcome) -> bool:
         case Accepted() | Refused():
             return False
         case Deferred():
-            return outcome.systemic or outcome.code in _NO_SERVICE
+            return by_provider(outcome)
         case Unknown():
             return True
 

@@ -9,7 +9,6 @@ import logging
 from collections.abc import Mapping
 from typing import Protocol
 
-from emailflow_api.durations import seconds
 from emailflow_api.plans import Catcher, ProviderPlan, Send
 from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.composing import Composed, Composer, Draft, MailProblem, Signer
@@ -20,7 +19,7 @@ from emailflow_runtime.app.ports import Clock, MailTransport
 from emailflow_runtime.app.stores import Consents, EnrolmentKey
 from emailflow_runtime.core.commands import SendMail
 from emailflow_runtime.core.consent import Consent
-from emailflow_runtime.core.facts import Gate
+from emailflow_runtime.core.facts import PROVIDER, Gate
 from emailflow_runtime.core.gates import Situation, discontinues, judge, passes
 from emailflow_runtime.core.inputs import AttemptPlanned, MailBroken, MailWithheld, OutcomeKnown
 from emailflow_runtime.core.journey import Journey, Mail
@@ -207,11 +206,8 @@ class Sender:
         at = self._clock.now()
         # Those that are sent back together should not all come again at once.
         until = at + int(closed.pause * (1 + int(mail[:4], 16) / 0x20000) * SECOND)
-        if until > draft.mail.due + seconds(draft.provider.retry.give_up_after) * SECOND:
-            await self._broken(key, mail, "GivenUp", f"{closed} for longer than retry.giveUpAfter")
-            return
-        parked = (Gate("provider", "Hold", closed.reason, until),)
-        await self._desk.decide(key, MailWithheld(at=at, mail=mail, gates=parked))
+        parked = MailWithheld(at=at, mail=mail, gates=(Gate(PROVIDER, "Hold", closed.reason, until),))
+        await self._desk.decide(key, parked, Delivery(draft.provider.retry))
 
     async def _passed(self, flow: str) -> None:
         """Return when everything is decided that stood in EVENTS at this call."""

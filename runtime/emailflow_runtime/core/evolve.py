@@ -113,7 +113,11 @@ def _mail(journey: Journey, fact: _MailFact) -> Journey:
             )
             return replace(journey, mail=attempted, wake_at=0, timer=0)
         case f.MailDeferred():
-            deferred = replace(mail, status="Deferred", attempts=fact.attempt)
+            spared = mail.spared + fact.systemic
+            deferred = replace(mail, status="Deferred", attempts=fact.attempt, spared=spared)
+            if fact.gates and fact.gates[-1].gate != f.PROVIDER:
+                # Waiting for quiet hours or a cap to end is no fault of the provider.
+                deferred = replace(deferred, asked=max(mail.asked, fact.retry_at))
             timers = max(journey.timers, fact.timer)
             return replace(journey, mail=deferred, wake_at=fact.retry_at, timer=fact.timer, timers=timers)
         case f.MailAccepted():

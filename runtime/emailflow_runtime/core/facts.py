@@ -23,6 +23,10 @@ class Gate(msgspec.Struct, frozen=True, omit_defaults=True):
     until: int = 0
 
 
+PROVIDER = "provider"
+"""The gate of mails that wait for their provider: it is down, busy, or has had enough for now."""
+
+
 class _Fact(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """Base: the journey, the fact's number within it (from 1), the moment (nanoseconds since 1970 UTC).
 
@@ -111,13 +115,17 @@ class MailAccepted(_Fact, frozen=True, kw_only=True, tag="message.accepted"):
 
 
 class MailDeferred(_Fact, frozen=True, kw_only=True, tag="message.deferred"):
-    """Not accepted for now; tried again at `retry_at`, by timer number `timer`."""
+    """Not accepted for now; tried again at `retry_at`, by timer number `timer`.
+
+    `systemic`: the attempt failed by the provider as a whole, so it does not count under `maxAttempts`.
+    """
 
     mail: str
     reason: str
     retry_at: int
     timer: int
     attempt: int = 0
+    systemic: bool = False
     reply: str = ""
     code: int = 0
     enhanced: str = ""

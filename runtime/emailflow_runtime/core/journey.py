@@ -28,9 +28,11 @@ class Mail(msgspec.Struct, frozen=True, omit_defaults=True):
     due: int
     """When it should go out: `maxLateness` counts from here."""
     asked: int = 0
-    """When it was asked for: `giveUpAfter` counts from here."""
+    """When it was asked for, or may go out by its policy: `giveUpAfter` counts from here."""
     status: str = "Requested"
     attempts: int = 0
+    spared: int = 0
+    """How many of them do not count under `maxAttempts`."""
     provider: str = ""
     start_by: int = 0
     settled_by: int = 0

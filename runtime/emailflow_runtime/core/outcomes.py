@@ -42,4 +42,13 @@ class Unknown(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
+NO_SERVICE = frozenset((421, 429, 503))
+"""RFC 5321 section 3.8: the service closes the channel; RFC 6585 section 4, RFC 9110 section 15.6.4."""
+
+
+def by_provider(deferred: Deferred) -> bool:
+    """Whether it says nothing about this one mail, but that the provider takes none at all now."""
+    return deferred.systemic or deferred.code in NO_SERVICE
+
+
 Outcome: TypeAlias = Accepted | Deferred | Refused | Unknown

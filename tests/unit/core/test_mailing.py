@@ -6,6 +6,7 @@ from emailflow_api.plans import Retry
 from emailflow_runtime.core import outcomes as o
 from emailflow_runtime.core.commands import KeepDeadLetter, SendMail
 from emailflow_runtime.core.facts import (
+    PROVIDER,
     Completed,
     Exited,
     Gate,
@@ -21,6 +22,7 @@ from emailflow_runtime.core.reactions.mailing import Delivery
 
 from .conftest import NOON, SECOND, MakeWorld, World, send
 
+DAY = 86_400 * SECOND
 GREYLISTED = o.Deferred(reason="Deferred", code=451, enhanced="4.7.1")
 
 
@@ -109,6 +111,62 @@ def test_a_provider_that_stays_down_is_given_up_on(make_world: MakeWorld) -> Non
     conclude(world, down, Delivery())
     failed = next(fact for fact in world.facts if isinstance(fact, MailFailed))
     assert failed.reason == "GivenUp"
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [o.Deferred(reason="ConnectFailed", systemic=True), o.Deferred(reason="Deferred", code=421)],
+    ids=["no connection", "service closing"],
+)
+def test_what_the_provider_as_a_whole_refused_leaves_a_mail_all_its_attempts(
+    make_world: MakeWorld, trouble: o.Deferred
+) -> None:
+    world = make_world()
+    world.event()
+    delivery = Delivery(retry=Retry(max_attempts=2))
+    for answer in (trouble, GREYLISTED, trouble, trouble):
+        plan(world)
+        conclude(world, answer, delivery)
+        assert isinstance(world.facts[-1], MailDeferred)
+    plan(world)
+    conclude(world, GREYLISTED, delivery)
+    failed = next(fact for fact in world.facts if isinstance(fact, MailFailed))
+    assert failed.reason == "RetriesExhausted"
+
+
+def hold(world: World, gate: str, until: int) -> tuple[object, ...]:
+    mail = world.journey.mail
+    assert mail is not None
+    gates = (Gate(gate, "Hold", "Later", until),)
+    return world.give(MailWithheld(at=NOON, mail=mail.id, gates=gates), Delivery())
+
+
+def test_a_mail_that_waits_too_long_for_its_provider_is_given_up_like_any_other(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world(send(then="tips"), send("tips"))
+    world.event()
+    hold(world, PROVIDER, NOON + DAY)
+    assert isinstance(world.facts[-1], MailDeferred)
+    commands = hold(world, PROVIDER, NOON + 3 * DAY)
+    failed = next(fact for fact in world.facts if isinstance(fact, MailFailed))
+    assert failed.reason == "GivenUp"
+    assert not any(isinstance(command, KeepDeadLetter) for command in commands)
+    assert world.journey.step == "tips"
+
+
+def test_a_mail_that_waited_for_a_persons_time_has_its_whole_time_with_the_provider(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world()
+    world.event()
+    hold(world, "cap", NOON + 6 * DAY)
+    assert isinstance(world.facts[-1], MailDeferred)
+    world.fire(NOON + 6 * DAY)
+    hold(world, PROVIDER, NOON + 7 * DAY)
+    assert isinstance(world.facts[-1], MailDeferred)
+    hold(world, PROVIDER, NOON + 9 * DAY)
+    assert any(isinstance(fact, MailFailed) and fact.reason == "GivenUp" for fact in world.facts)
 
 
 @pytest.mark.parametrize("policy", ["Hold", "AssumeSent"])

@@ -13,6 +13,7 @@ from emailflow_api.plans import Retry
 from emailflow_runtime.core import outcomes as o
 from emailflow_runtime.core.commands import KeepDeadLetter
 from emailflow_runtime.core.facts import (
+    PROVIDER,
     MailAccepted,
     MailAttempted,
     MailDeferred,
@@ -49,13 +50,22 @@ def on_attempt(course: Course, mail: Mail, planned: AttemptPlanned) -> None:
     )
 
 
-def on_withheld(course: Course, mail: Mail, withheld: MailWithheld) -> None:
-    """Skip the mail, or put it off; `continueIf` ends the journey as well."""
+def on_withheld(course: Course, mail: Mail, withheld: MailWithheld, delivery: Delivery) -> None:
+    """Skip the mail, or put it off; `continueIf` ends the journey as well.
+
+    What waits for its provider (`PROVIDER`) waits no longer than `giveUpAfter`, like one that the
+    provider has put off; what waits for a person's time is not given up.
+    """
     if mail.settled or mail.status == "Attempted":
         return
     closed = next((gate for gate in withheld.gates if gate.verdict != "Pass"), None)
     reason = closed.reason if closed else "Withheld"
     if closed is not None and closed.verdict == "Hold":
+        if closed.gate == PROVIDER and closed.until > _patience_ends(mail, delivery.retry):
+            attempt, message = mail.attempts, closed.reason
+            course.record(MailFailed, mail=mail.id, reason="GivenUp", message=message, attempt=attempt)
+            _go_on(course)
+            return
         course.record(
             MailDeferred,
             mail=mail.id,
@@ -139,9 +149,10 @@ def _defer(course: Course, mail: Mail, answer: o.Deferred, retry: Retry) -> None
         return
     retry_at = course.at + _pause(mail.attempts, answer, retry)
     # A provider that is down says nothing about this mail, so only `giveUpAfter` bounds that.
-    if not answer.systemic and mail.attempts >= retry.max_attempts:
+    systemic = o.by_provider(answer)
+    if not systemic and mail.attempts - mail.spared >= retry.max_attempts:
         _fail(course, mail, answer, "RetriesExhausted")
-    elif retry_at > (mail.asked or mail.due) + seconds(retry.give_up_after) * SECOND:
+    elif retry_at > _patience_ends(mail, retry):
         _fail(course, mail, answer, "GivenUp")
     else:
         course.record(
@@ -151,10 +162,15 @@ def _defer(course: Course, mail: Mail, answer: o.Deferred, retry: Retry) -> None
             retry_at=retry_at,
             timer=course.journey.timers + 1,
             attempt=mail.attempts,
+            systemic=systemic,
             reply=answer.reply,
             code=answer.code,
             enhanced=answer.enhanced,
         )
+
+
+def _patience_ends(mail: Mail, retry: Retry) -> int:
+    return int((mail.asked or mail.due) + seconds(retry.give_up_after) * SECOND)
 
 
 def _pause(attempts: int, answer: o.Deferred, retry: Retry) -> int:
@@ -176,7 +192,7 @@ def _leave_unknown(course: Course, mail: Mail, unknown: o.Unknown, delivery: Del
         detail=unknown.detail,
     )
     retry, policy = delivery.retry, delivery.on_unknown
-    if policy == "Resend" and course.journey.running and mail.attempts < retry.max_attempts:
+    if policy == "Resend" and course.journey.running and mail.attempts - mail.spared < retry.max_attempts:
         again = o.Deferred(reason="OnUnknownResend")
         _defer(course, mail, again, retry)
         return

@@ -92,7 +92,7 @@ def _on_mail(
         case AttemptPlanned():
             on_attempt(course, journey.mail, about)
         case MailWithheld():
-            on_withheld(course, journey.mail, about)
+            on_withheld(course, journey.mail, about, delivery)
         case MailBroken():
             on_broken(course, journey.mail, about)
         case OutcomeKnown():
