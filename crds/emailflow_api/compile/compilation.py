@@ -14,7 +14,14 @@ from emailflow_api.compile.flows import Around, compile_flow
 from emailflow_api.compile.policies import compile_policy
 from emailflow_api.compile.providers import DELIVER, compile_provider
 from emailflow_api.compile.report import Report
-from emailflow_api.compile.runtimes import Key, check_allowed, choose, compile_runtime, runtime_of
+from emailflow_api.compile.runtimes import (
+    Key,
+    check_allowed,
+    choose,
+    compile_runtime,
+    runtime_of,
+    warn_of_no_links,
+)
 from emailflow_api.compile.templates import TemplateCompiler
 from emailflow_api.errors import Finding
 from emailflow_api.kinds import (
@@ -74,6 +81,8 @@ class _Compiler:
     def compile(self) -> Compilation:
         report = Report(_subject(self._runtime))
         runtime = compile_runtime(report, self._runtime, self._found.namespaces)
+        if self._chosen.there and not self._laptop:
+            warn_of_no_links(report, self._runtime)
         usable = self._chosen.there and not report.failed
         self._findings += report.findings
         self._warn_of_others()

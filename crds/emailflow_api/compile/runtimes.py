@@ -80,6 +80,17 @@ def check_allowed(report: Report, namespace: str, runtime: EmailRuntime, labels:
         )
 
 
+def warn_of_no_links(report: Report, runtime: EmailRuntime) -> None:
+    """Report a runtime that is in nobody's reach. A laptop knows its own URL."""
+    if not runtime.spec.public_url:
+        report.warning(
+            "PublicUrlMissing",
+            "spec.publicUrl",
+            "mails carry no links and no List-Unsubscribe",
+            "the URL under which people reach the runtime",
+        )
+
+
 def compile_runtime(
     report: Report, runtime: EmailRuntime, namespaces: Mapping[str, Mapping[str, str]]
 ) -> p.RuntimePlan:

@@ -11,7 +11,8 @@ from emailflow_api.reading import read_documents
 HEAD = "apiVersion: emailflow.dev/v1alpha1\n"
 SOUND = {
     "runtime": HEAD
-    + "kind: EmailRuntime\nmetadata: {name: default}\nspec: {defaults: {providerRef: {name: relay}}}\n",
+    + "kind: EmailRuntime\nmetadata: {name: default}\n"
+    + "spec: {defaults: {providerRef: {name: relay}}, publicUrl: 'https://mail.example.com'}\n",
     "provider": HEAD
     + "kind: EmailProvider\nmetadata: {name: relay}\n"
     + "spec: {type: Smtp, smtp: {host: smtp.example.com}, from: {address: shop@example.com}}\n",

@@ -1,6 +1,7 @@
 """Which runtime a folder is compiled for, and what becomes of flows when there is none to use."""
 
 from emailflow_api.compile import compile_resources
+from emailflow_api.errors import Severity
 from emailflow_api.plans import Catcher, Delivery
 from emailflow_api.reading import read_documents
 
@@ -23,7 +24,7 @@ RUNTIME = """
 apiVersion: emailflow.dev/v1alpha1
 kind: EmailRuntime
 metadata: {name: main, namespace: mail}
-spec: {SPEC}
+spec: {publicUrl: 'https://mail.example.com', SPEC}
 """
 
 
@@ -106,3 +107,11 @@ def test_kinds_of_the_same_name_in_other_groups_are_none_of_ours():
         "apiVersion: eventing.knative.dev/v1beta2\nkind: EventType\nmetadata: {name: x}\nspec: {type: a}\n"
     )
     assert compile_text(knative, laptop=True).findings == ()
+
+
+def test_a_runtime_that_nobody_can_reach_is_warned_of_except_on_a_laptop():
+    text = RUNTIME.replace("publicUrl: 'https://mail.example.com', SPEC", "")
+    found = compile_text(text, runtime=("mail", "main"))
+    assert reasons(found) == [("PublicUrlMissing", "EmailRuntime/mail/main")]
+    assert [each.severity for each in found.findings] == [Severity.WARNING]
+    assert compile_text(text, laptop=True).findings == ()
