@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +25,8 @@ from tests.integration.operator.conftest import (  # noqa: F401 - fixtures
 )
 
 from emailflow_api.reading import read_documents
+
+from .pod import RuntimePod
 
 ROOT = Path(__file__).parents[3]
 SETTINGS = "argocd"
@@ -107,6 +109,14 @@ def argo_cd(apiserver: Any) -> ArgoCD:
     return ArgoCD(build.stdout.strip(), apiserver)
 
 
+@pytest.fixture
+async def pod(api: Any, namespace: str, tmp_path: Path) -> AsyncIterator[RuntimePod]:  # noqa: F811
+    """The runtime pod of the test's namespace; the test starts it."""
+    made = RuntimePod(api, namespace, tmp_path)
+    yield made
+    await made.stop()
+
+
 # --- what people copy ------------------------------------------------------------------------------------
 
 
@@ -140,6 +150,15 @@ def sources() -> dict[str, list[Object]]:
     return {name: values for name, values in found.items() if values}
 
 
+def tracked(value: Object, namespace: str) -> Object:
+    """A copy with the annotation by which Argo CD knows its own, as it adds it before it compares."""
+    copy: Object = json.loads(json.dumps(value))
+    group = value["apiVersion"].rpartition("/")[0]
+    identity = f"shop:{group}/{value['kind']}:{namespace}/{value['metadata']['name']}"
+    copy["metadata"].setdefault("annotations", {})["argocd.argoproj.io/tracking-id"] = identity
+    return copy
+
+
 def placed(values: Iterable[Object], namespace: str, nats_url: str) -> list[Object]:
     """The resources in a namespace, as Argo CD places them; an EmailRuntime names the test's NATS.
 
@@ -147,7 +166,7 @@ def placed(values: Iterable[Object], namespace: str, nats_url: str) -> list[Obje
     """
     made = []
     for value in values:
-        copy: Object = json.loads(json.dumps(value))
+        copy = tracked(value, namespace)
         copy["metadata"]["namespace"] = namespace
         if copy["kind"] == "EmailRuntime":
             copy["spec"] |= {"nats": {"url": nats_url}, "replicas": 0}

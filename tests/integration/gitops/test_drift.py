@@ -4,12 +4,12 @@ Every example and every manifest that a page shows, compared by Argo CD's own co
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from tests.integration.operator.conftest import until
-from tests.integration.operator.test_with_runtime import Pod
 
 from emailflow_operator.adapters.servers import Servers
 from emailflow_operator.control.account import Accounts
@@ -123,6 +123,25 @@ async def test_an_edit_in_the_cluster_is_out_of_sync(apiserver: Any, argo_cd: An
     assert {each.way for each in argo_cd.differences([flow])} == {"Client", "Structured", "Server"}
 
 
+@pytest.mark.parametrize("how", [CLIENT, SERVER], ids=["client-side", "server-side"])
+@pytest.mark.parametrize("named", [False, True], ids=["suspend-left-out", "suspend-written"])
+def test_an_action_is_out_of_sync_only_where_the_manifest_says_otherwise(
+    named: bool, how: tuple[str, ...], apiserver: Any, argo_cd: Any, namespace: str
+) -> None:
+    flow = next(each for each in placed(SOURCES["README.md"], namespace, "") if each["kind"] == "EmailFlow")
+    if named:
+        flow["spec"]["suspend"] = False
+    apiserver(*how, "--filename=-", manifests=text_of([flow]))
+    name, option = flow["metadata"]["name"], f"--namespace={namespace}"
+    live = json.loads(apiserver("get", "ef", name, option, "-o=json"))
+
+    assert argo_cd.actions(live) == {"resume": False, "suspend": True}
+    after = {"spec": {"suspend": argo_cd.after("suspend", live)["spec"]["suspend"]}}
+    apiserver("patch", "ef", name, option, "--type=merge", f"--patch={json.dumps(after)}")
+    ways = {each.way for each in argo_cd.differences([flow])}
+    assert ways == ({"Client", "Structured", "Server"} if named else set())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [CLIENT, SERVER], ids=["client-side", "server-side"])
 async def test_a_thousand_passes_of_the_operator_write_nothing_more(
@@ -160,16 +179,9 @@ async def test_a_thousand_passes_of_the_operator_write_nothing_more(
     assert argo_cd.differences(wanted) == []
 
 
-@pytest.fixture
-async def pod(space: Any, tmp_path: Any) -> AsyncIterator[Pod]:
-    made = Pod(space, tmp_path)
-    yield made
-    await made.stop()
-
-
 @pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: folder.name)
 async def test_a_folder_applied_in_reverse_order_ends_ready_and_in_sync(
-    folder: Any, api: Any, argo_cd: Any, space: Any, nats_server: Any, start_operator: Any, pod: Pod
+    folder: Any, api: Any, argo_cd: Any, space: Any, nats_server: Any, start_operator: Any, pod: Any
 ) -> None:
     wanted = placed(manifests_of(folder), space.name, nats_server.url)
     await start_operator("--watch-namespace", space.name)
