@@ -79,6 +79,12 @@ class NatsNotConfigured(OperatorError):
     reason = "NatsNotConfigured"
 
 
+class NotDurable(OperatorError):
+    """A stream of the runtime that acknowledges what is not on disk yet, and can't be changed."""
+
+    reason = "NotDurable"
+
+
 class ShardsDiffer(OperatorError):
     """Streams of the runtime's name exist with another number of shards."""
 

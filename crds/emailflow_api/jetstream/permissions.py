@@ -19,6 +19,10 @@ OWN_BUCKETS = ("REPORTS", "LEASES", "CONSENT", "ALIASES")
 """What the runtime writes."""
 
 
+OPERATOR_INBOX = "_INBOX_operator"
+"""The first token of the operator's inboxes where it speaks for no runtime."""
+SERVER_SETTINGS = "$SYS.REQ.SERVER.PING.VARZ"
+"""Each server answers with its settings; whom the system account lets in may ask."""
 SERVICES = ("emailflow.*.*.in.>",)
 """Exported as services to the account of producers: what is published there is answered there."""
 STREAMS = ("emailflow.*.*.refused.*",)
@@ -42,6 +46,16 @@ def permissions(names: Names, role: Role, *, shards: int = 1) -> Permissions:
             return _runtime(names, shards)
         case Role.OPERATOR:
             return _operator(names, shards)
+
+
+def inventory() -> Permissions:
+    """What the operator itself needs to see which streams there are, whosever they are."""
+    return Permissions((f"{_API}.STREAM.LIST",), (f"{OPERATOR_INBOX}.>",))
+
+
+def settings_of_servers() -> Permissions:
+    """What a user of the system account needs to ask nats-servers how they are set up."""
+    return Permissions((SERVER_SETTINGS,), (f"{OPERATOR_INBOX}.>",))
 
 
 def _streams(names: Names, shards: int) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from emailflow_api.durations import seconds
 from emailflow_api.jetstream.naming import CONTACTS_CONSUMER, DOOR_CONSUMER, TIMERS_CONSUMER, Names
+from emailflow_api.jetstream.ownership import StreamOwner
 from emailflow_api.plans import FlowPlan, Program, RuntimePlan
 
 SECOND = 1_000_000_000
@@ -29,10 +30,15 @@ HEADERS_BYTES = 64 << 10
 Config = dict[str, Any]
 
 
-def streams(runtime: RuntimePlan, *, replicas: int = 1, events_bytes: int = 8 << 30) -> list[Config]:
-    """All streams, KV buckets (`KV_…`) included. `events_bytes` bounds EVENTS on disk."""
+def streams(
+    runtime: RuntimePlan, *, replicas: int = 1, events_bytes: int = 8 << 30, owner: StreamOwner | None = None
+) -> list[Config]:
+    """All streams, KV buckets (`KV_…`) included. `events_bytes` bounds EVENTS on disk; `owner` is what they
+    say of themselves."""
     names = Names(runtime.namespace, runtime.name)
     base: Config = {"storage": "file", "num_replicas": replicas, "allow_direct": True}
+    if owner is not None:
+        base["metadata"] = owner.metadata()
     made = [
         {
             **base,

@@ -15,7 +15,7 @@ from emailflow_api.jetstream.topology import Config
 from emailflow_api.plans.entries import CURRENT
 from emailflow_operator.adapters.nats_connection import NatsConnection, checked
 from emailflow_operator.adapters.together import together
-from emailflow_operator.errors import JetStreamRefused
+from emailflow_operator.errors import JetStreamRefused, NotDurable
 from emailflow_operator.reconcile.differences import consumer_changes, stream_changes
 
 NO_ROOM = frozenset({10023, 10028, 10047})
@@ -54,7 +54,7 @@ class DataPlane:
     # --- streams and consumers ----------------------------------------------------------------------
 
     async def ensure_streams(self, wanted: Iterable[Config]) -> None:
-        """Create what is missing, update what differs."""
+        """Create what is missing, update what differs. Raises NotDurable as well."""
         for config in wanted:
             name = config["name"]
             if name not in self._streams:
@@ -63,6 +63,11 @@ class DataPlane:
                     self._streams[name] = found["config"]
                     self._note_created(name, found.get("created", ""))
             there = self._streams.get(name)
+            if there is not None and there.get("persist_mode") == "async":
+                # JetStream refuses to change it.
+                raise NotDurable(
+                    f"stream {name} has persist_mode async: it acknowledges before it is on disk"
+                )
             change = stream_changes(there, config)
             if change is not None:
                 answer = await self._create(change) if there is None else await self._update(change)

@@ -16,13 +16,13 @@ from nats.aio.client import Client, RawCredentials
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
+from emailflow_api.jetstream.permissions import OPERATOR_INBOX
 from emailflow_operator.errors import InvalidCredentials, JetStreamRefused, NatsUnreachable
 
 TIMEOUT = 5.0
 """Seconds that a request may take."""
 PAGE = 500
 NOT_FOUND = frozenset({10014, 10059})
-INBOX_PREFIX = "_INBOX_operator"
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Server(NamedTuple):
     """The text of a credentials file; empty: none."""
     authority: str = ""
     """CA certificates (PEM); empty: the system's."""
-    inbox_prefix: str = INBOX_PREFIX
+    inbox_prefix: str = OPERATOR_INBOX
 
     def __repr__(self) -> str:
         return f"Server({self.url})"
@@ -134,6 +134,39 @@ class NatsConnection:
                 raise
             return None
 
+    async def replies(self, subject: str, within: float) -> list[dict[str, Any]]:
+        """What everybody answers to one empty request within these seconds; nothing when nobody may or can.
+
+        Raises NatsUnreachable.
+        """
+        if not self.client.is_connected:
+            raise NatsUnreachable("NATS is not connected")
+        inbox, arrived = self.client.new_inbox(), asyncio.Queue[Msg]()
+        answers: list[dict[str, Any]] = []
+        try:
+            subscription = await self.client.subscribe(inbox, cb=arrived.put)
+            try:
+                await self.client.publish(subject, reply=inbox)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(within):
+                        while "Status" not in ((message := await arrived.get()).headers or {}):
+                            answers.append(json.loads(message.data))
+            finally:
+                await subscription.unsubscribe()
+        except (NatsError, OSError) as error:
+            raise NatsUnreachable(f"no answer from NATS: {type(error).__name__}") from None
+        return answers
+
+    async def streams(self) -> list[dict[str, Any]]:
+        """The configurations of all streams. Raises JetStreamRefused, NatsUnreachable."""
+        found: list[dict[str, Any]] = []
+        while True:
+            page = await self.api("STREAM.LIST", {"offset": len(found)})
+            listed: list[dict[str, Any]] = page.get("streams") or []
+            found += [each["config"] for each in listed]
+            if not listed or len(found) >= page.get("total", 0):
+                return found
+
     async def subscribe(self, subject: str, take: Callable[[Msg], Awaitable[None]]) -> None:
         """Call `take` for each message, until the connection is closed. Raises NatsUnreachable."""
         try:
@@ -176,7 +209,8 @@ class NatsConnection:
             raise NatsUnreachable(f"no answer from NATS: {type(error).__name__}") from None
 
     async def close(self) -> None:
-        """Let go; what is pending is not waited for."""
+        """Let go; what is pending is not waited for, and nobody is told."""
+        self._told.clear()
         if not self.client.is_closed:
             with contextlib.suppress(NatsError, OSError, TimeoutError):
                 async with asyncio.timeout(TIMEOUT):

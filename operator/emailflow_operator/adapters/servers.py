@@ -26,6 +26,12 @@ class Servers:
             log.info("connected to NATS at %s", server.url)
             return made
 
+    async def release(self, server: Server) -> None:
+        """Close the connection to a server that nobody uses any more, if there is one."""
+        self._opening.pop(server, None)
+        if (connection := self._open.pop(server, None)) is not None:
+            await connection.close()
+
     async def close(self) -> None:
         """Close all of them."""
         for connection in self._open.values():

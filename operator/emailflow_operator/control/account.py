@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from emailflow_api.jetstream.naming import Names, Role
-from emailflow_api.jetstream.permissions import permissions
+from emailflow_api.jetstream.permissions import Permissions, inventory, permissions, settings_of_servers
 from emailflow_api.kinds import API_VERSION
 from emailflow_operator.adapters.kubernetes_api import KubernetesApi, path_of
 from emailflow_operator.adapters.nats_connection import Server
@@ -73,28 +73,52 @@ class Accounts:
         self._api = api
         self._namespace = namespace
         self._keys: _Keys | None = None
+        self._installation = ""
         self._servers: dict[tuple[Names, int], Server] = {}
+        self._own: dict[str, Server] = {}
 
     async def ensure(self) -> None:
         """Make sure of the installation's keys: NATS starts once they are there.
 
         Raises InvalidCredentials when they are there and unreadable: new ones would shut everybody out.
         """
-        found = await self._read(self._namespace, AUTH_SECRET)
-        if found is None or not any(key in found for key in _SEEDS):
+        there = await self._get(self._namespace, AUTH_SECRET)
+        found = _decoded(there)
+        if not any(key in found for key in _SEEDS):
             seeds = {name: new_key(kind).seed for name, kind in _SEEDS.items()}
             log.info("made the keys of the installation's NATS")
         else:
             seeds = {name: found.get(name, "") for name in _SEEDS}
         keys = _Keys(*(_key(name, seeds[name]) for name in _SEEDS))
-        if not found or "auth.conf" not in found:
+        if there is None or "auth.conf" not in found:
             data = {**seeds, "auth.conf": _auth_conf(keys)}
-            await self._api.apply(_secret(self._namespace, AUTH_SECRET, data))
-        self._keys = keys
+            there = await self._api.apply(_secret(self._namespace, AUTH_SECRET, data))
+        self._keys, self._installation = keys, there["metadata"]["uid"]
 
-    async def operator_server(self, url: str, owner: Object) -> Server:
+    async def installation(self) -> str:
+        """What tells this installation's streams from those of another that a NATS may hold as well."""
+        await self._installed()
+        return self._installation
+
+    async def inventory_server(self, url: str) -> Server:
+        """How the operator sees which streams there are."""
+        keys = await self._installed()
+        return self._own_server(url, keys.account, keys.signing, inventory())
+
+    async def system_server(self, url: str) -> Server:
+        """How the operator asks servers for their settings."""
+        keys = await self._installed()
+        return self._own_server(url, keys.system, keys.system, settings_of_servers())
+
+    def _own_server(self, url: str, account: KeyPair, signing: KeyPair, rights: Permissions) -> Server:
+        if account.public not in self._own:
+            user = new_key(USER)
+            claims = user_claims(account.public, signing.public, user.public, "operator", rights)
+            self._own[account.public] = Server(url, credentials_file(signing.sign(claims), user.seed))
+        return self._own[account.public]
+
+    async def operator_server(self, url: str, names: Names, shards: int) -> Server:
         """How the operator itself gets in, for one runtime: its user lives as long as the process."""
-        names, shards = Names(*name_of(owner)), _shards(owner)
         if (names, shards) not in self._servers:
             user = await self._user(names, Role.OPERATOR, shards)
             self._servers[names, shards] = Server(url, user, inbox_prefix=names.inbox(Role.OPERATOR))
@@ -103,16 +127,16 @@ class Accounts:
     async def ensure_users(self, owner: Object) -> None:
         """Make sure that a runtime's pods and its producers have credentials with the rights of today."""
         keys, names = await self._installed(), Names(*name_of(owner))
-        there = await self._read(names.namespace, NATS_SECRET) or {}
+        there = _decoded(await self._get(names.namespace, NATS_SECRET))
         wanted: dict[str, str] = {}
         for key, role in (
             (runtime_credentials(names.name), Role.RUNTIME),
             (producer_credentials(names.name), Role.PRODUCER),
         ):
-            rights = permissions(names, role, shards=_shards(owner))
+            rights = permissions(names, role, shards=shards_of(owner))
             asked = user_claims(keys.account_of(role), keys.signing.public, "", "", rights)
             if not same_rights(claims_in(there.get(key, "")), asked):
-                wanted[key] = await self._user(names, role, _shards(owner))
+                wanted[key] = await self._user(names, role, shards_of(owner))
         if wanted:
             mine = {key: value for key, value in there.items() if key.startswith(f"{names.name}.")}
             # A field manager for each runtime, for applying less takes away what the same manager had.
@@ -136,13 +160,14 @@ class Accounts:
         assert self._keys is not None  # noqa: S101 - `ensure` has made them, or has raised
         return self._keys
 
-    async def _read(self, namespace: str, name: str) -> dict[str, str] | None:
+    async def _get(self, namespace: str, name: str) -> Object | None:
         metadata = {"namespace": namespace, "name": name}
-        found = await self._api.get(path_of({"apiVersion": "v1", "kind": "Secret", "metadata": metadata}))
-        if found is None:
-            return None
-        data: Mapping[str, str] = found.get("data") or {}
-        return {key: base64.b64decode(value).decode(errors="replace") for key, value in data.items()}
+        return await self._api.get(path_of({"apiVersion": "v1", "kind": "Secret", "metadata": metadata}))
+
+
+def _decoded(secret: Object | None) -> dict[str, str]:
+    data: Mapping[str, str] = (secret or {}).get("data") or {}
+    return {key: base64.b64decode(value).decode(errors="replace") for key, value in data.items()}
 
 
 def _key(name: str, seed: str) -> KeyPair:
@@ -167,7 +192,8 @@ def _auth_conf(keys: _Keys) -> str:
     return auth_conf(operator.sign(operator_claims(operator.public, system)), system, tokens)
 
 
-def _shards(owner: Object) -> int:
+def shards_of(owner: Object) -> int:
+    """The shards of a raw EmailRuntime."""
     return (owner.get("spec") or {}).get("shards") or 1
 
 

@@ -9,10 +9,12 @@ import json
 import logging
 
 from emailflow_operator.adapters.kubernetes_api import path_of
+from emailflow_operator.adapters.link_keys import ensure_keyring
 from emailflow_operator.control.world import World
 from emailflow_operator.errors import KubernetesRefused
 from emailflow_operator.reconcile.children.manifests import says
-from emailflow_operator.reconcile.cluster import Object
+from emailflow_operator.reconcile.children.secrets import KEYS_SECRET
+from emailflow_operator.reconcile.cluster import Object, name_of
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,13 @@ class Children:
                 refused = refused or error
         if refused is not None:
             raise refused
+
+    async def ensure_keyring(self, owner: Object) -> None:
+        """Make sure of the keys that sign links. Raises KubernetesRefused."""
+        namespace, name = name_of(owner)
+        if (owner.get("spec") or {}).get("keysSecretRef") is None and KEYS_SECRET not in self._right:
+            await ensure_keyring(self._world.api, namespace, name)
+            self._right[KEYS_SECRET] = name
 
     async def _ensure(self, manifest: Object) -> None:
         path, digest = path_of(manifest), _digest(manifest)

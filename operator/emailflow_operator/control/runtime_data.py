@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from emailflow_api.jetstream.naming import Names, Role
+from emailflow_api.jetstream.ownership import StreamOwner
 from emailflow_api.jetstream.topology import (
     Config,
     consumer_name,
@@ -18,15 +19,18 @@ from emailflow_api.jetstream.topology import (
     streams,
     system_consumers,
 )
+from emailflow_api.kinds import API_VERSION
 from emailflow_api.plans import Plans
 from emailflow_api.plans.entries import from_entries, to_entries
 from emailflow_api.reports import read_reports
 from emailflow_operator.adapters.data_plane import DataPlane
 from emailflow_operator.adapters.kubernetes_api import collection
 from emailflow_operator.adapters.nats_connection import Server
+from emailflow_operator.control.account import shards_of
+from emailflow_operator.control.durable import Durable
 from emailflow_operator.control.world import World
-from emailflow_operator.errors import NatsNotConfigured, SecretNotFound, ShardsDiffer
-from emailflow_operator.reconcile.cluster import Object
+from emailflow_operator.errors import KubernetesUnreachable, NatsNotConfigured, SecretNotFound, ShardsDiffer
+from emailflow_operator.reconcile.cluster import Object, name_of
 from emailflow_operator.reconcile.desired import Compiled, Reports, plans_in_force
 from emailflow_operator.reconcile.scope import RuntimeKey
 
@@ -52,9 +56,12 @@ class RuntimeData:
         self._key = key
         self._world = world
         self._changed = changed
+        self.durable = Durable(world)
         self._data: DataPlane | None = None
+        self._server: Server | None = None
         self._owner: Object | None = None
         self._ready_for: tuple[Any, ...] = ()
+        self._left_behind: list[str] = []
 
     def forget(self) -> None:
         """Look at everything again at the next pass."""
@@ -72,7 +79,8 @@ class RuntimeData:
                 )
             url, accounts = self._world.options.nats_url, self._world.accounts
             await accounts.ensure_users(owner)
-            return NatsAccess(url, await accounts.operator_server(url, owner), minted=True)
+            server = await accounts.operator_server(url, self._names, shards_of(owner))
+            return NatsAccess(url, server, minted=True)
         server = Server(
             nats["url"],
             await self._secret(nats, "credentialsSecretRef"),
@@ -96,11 +104,12 @@ class RuntimeData:
     async def make_equal(self, owner: Object, access: NatsAccess, compiled: Compiled) -> Plans | None:
         """Streams, consumers and PLANS as the resources say; gives the plans in force.
 
-        Raises NatsUnreachable, JetStreamRefused, ShardsDiffer.
+        Raises NatsUnreachable, JetStreamRefused, NotDurable, ShardsDiffer.
         """
-        self._owner = owner
+        self._owner, self._left_behind = owner, []
         data = await self._opened(access)
-        await self._ensure_streams(data, owner, compiled)
+        await self.durable.ask(data.connection, url=access.url, minted=access.minted)
+        await self._ensure_streams(data, compiled, await self._streams_owner(owner, access), owner)
         await self._read_reports(data)
         plans = plans_in_force(self._key, compiled, self.plans, self.reports)
         if plans is not None and plans != self.plans:
@@ -113,17 +122,30 @@ class RuntimeData:
             self._data = DataPlane(connection, self._names)
             self._ready_for = ()
             self.plans = None
+            self.durable.doubt()
             connection.when_changed(self._connection_changed)
+            # Credentials that were replaced are used no more.
+            before, self._server = self._server, access.server
+            if before not in {None, access.server}:
+                await self._world.servers.release(before)
         return self._data
 
     def _connection_changed(self) -> None:
         self.forget()
+        self.durable.doubt()
         self._changed()
 
-    async def _ensure_streams(self, data: DataPlane, owner: Object, compiled: Compiled) -> None:
+    async def _streams_owner(self, owner: Object, access: NatsAccess) -> StreamOwner:
+        policy = (owner.get("spec") or {}).get("deletionPolicy") or "Retain"
+        installation = await self._world.accounts.installation() if access.minted else ""
+        return StreamOwner(*self._key, policy, installation)
+
+    async def _ensure_streams(
+        self, data: DataPlane, compiled: Compiled, whose: StreamOwner, owner: Object
+    ) -> None:
         runtime = compiled.plans.runtime
         replicas = ((owner.get("spec") or {}).get("nats") or {}).get("replicas") or 1
-        if self._ready_for == (runtime, replicas):
+        if self._ready_for == (runtime, replicas, whose):
             await data.check()
             return
         self.plans = from_entries(await data.read_plans())
@@ -132,14 +154,14 @@ class RuntimeData:
                 f"spec.shards is {runtime.shards}, but the runtime's streams are of {there} shards"
             )
         await data.ensure_streams(
-            streams(runtime, replicas=replicas, events_bytes=self._world.options.events_bytes)
+            streams(runtime, replicas=replicas, events_bytes=self._world.options.events_bytes, owner=whose)
         )
         for stream, config in system_consumers(self._names, runtime.shards):
             await data.ensure_consumers(stream, [config])
         if self.plans is not None:
             await data.ensure_consumers(self._names.events, self._consumers(self.plans))
         await data.reports.listen(self._changed)
-        self._ready_for = (runtime, replicas)
+        self._ready_for = (runtime, replicas, whose)
 
     async def _read_reports(self, data: DataPlane) -> None:
         if await data.reports.refresh() or not self.reports:
@@ -163,18 +185,45 @@ class RuntimeData:
             for shard in range(plans.runtime.shards):
                 yield flow_consumer(self._names, shard, flow, programs)
 
+    # --- a runtime that is gone -----------------------------------------------------------------------
+
+    def clear_away(self, streams: Iterable[str]) -> None:
+        """Take note of streams that a runtime with `deletionPolicy: Delete` left while nobody looked."""
+        # Runtimes make LEASES themselves where it is missing, without a word about whose it is.
+        self._left_behind = sorted({*streams, f"KV_{self._names.bucket('LEASES')}"})
+
     async def runtime_is_gone(self) -> None:
-        """The EmailRuntime is not there (any more): its streams stay, or go if it said so."""
-        owner = self._owner
-        if owner is None:
-            return
-        if (
-            (owner.get("spec") or {}).get("deletionPolicy") == "Delete"
-            and self._data is not None
-            and self.plans
-        ):
-            names = [each["name"] for each in streams(self.plans.runtime)]
-            await self._data.delete_streams(names)
+        """The EmailRuntime is not there (any more): its streams stay, or go if it said so.
+
+        Raises NatsUnreachable, JetStreamRefused, KubernetesRefused, KubernetesUnreachable; then again.
+        """
+        if doomed := self._doomed():
+            await self._make_sure_it_is_gone()
+            await (self._data or await self._installations(doomed)).delete_streams(doomed)
             log.info("%s/%s: its streams are deleted", *self._key)
+        if self._server is not None:
+            await self._world.servers.release(self._server)
         # Only now: what NATS did not do is tried again.
-        self._owner, self._data, self.plans, self.reports, self._ready_for = None, None, None, {}, ()
+        self._owner, self._data, self._server, self.plans, self.reports = None, None, None, None, {}
+        self._ready_for, self._left_behind = (), []
+
+    def _doomed(self) -> list[str]:
+        wants_deletion = ((self._owner or {}).get("spec") or {}).get("deletionPolicy") == "Delete"
+        if wants_deletion and self._data is not None and self.plans is not None:
+            return [each["name"] for each in streams(self.plans.runtime)]
+        return self._left_behind
+
+    async def _make_sure_it_is_gone(self) -> None:
+        """Ask the API server itself: where there is no definition, the picture shows no objects either."""
+        there = await self._world.api.list(
+            collection(API_VERSION, "EmailRuntime", self._key[0]), names_only=True
+        )
+        if self._key in map(name_of, there):
+            raise KubernetesUnreachable("the EmailRuntime is there: the watch is behind")
+
+    async def _installations(self, doomed: list[str]) -> DataPlane:
+        """The data plane in the installation's NATS."""
+        shards = sum("_STATE_" in name for name in doomed) or 1
+        url = self._world.options.nats_url
+        self._server = await self._world.accounts.operator_server(url, self._names, shards)
+        return DataPlane(await self._world.servers.connection(self._server), self._names)

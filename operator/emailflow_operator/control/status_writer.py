@@ -9,7 +9,7 @@ from emailflow_operator.adapters.together import together
 from emailflow_operator.control.world import World, now
 from emailflow_operator.errors import KubernetesRefused
 from emailflow_operator.reconcile.cluster import Object
-from emailflow_operator.reconcile.events import event_for
+from emailflow_operator.reconcile.events import events_for
 from emailflow_operator.reconcile.scope import RuntimeKey, at_home
 from emailflow_operator.reconcile.statuses import counts_differ, patch_for, status_of
 from emailflow_operator.reconcile.verdicts import Standing
@@ -60,7 +60,7 @@ class StatusWriter:
             return  # gone, or another object by now: its own event comes
         self._world.measures.status_writes += 1
         self._world.cluster.put(value["kind"], written)
-        if (event := event_for(value, status, self._world.options.identity)) is not None:
+        for event in events_for(value, status, self._world.options.identity):
             # An Event is only news: a refused one (it may be there already) changes nothing.
             with contextlib.suppress(KubernetesRefused):
                 namespace = value["metadata"]["namespace"]

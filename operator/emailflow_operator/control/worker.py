@@ -54,6 +54,7 @@ class Worker:
         self._compiled_at = 0
         self._config_maps: dict[Name, Object | None] = {}
         self._backoff = 0.0
+        self._works = False
         self._alarm: asyncio.TimerHandle | None = None
 
     def mark(self, need: Need) -> None:
@@ -61,10 +62,14 @@ class Worker:
         self._need = max(self._need, need)
         self._wake.set()
 
+    def clear_away(self, streams: list[str]) -> None:
+        """Delete these at the next pass, unless the EmailRuntime is there by then."""
+        self._data.clear_away(streams)
+
     @property
     def is_idle(self) -> bool:
         """Whether there is nothing that it could do."""
-        busy = self._need or self._backoff
+        busy = self._need or self._backoff or self._works
         return not busy and self._owner is None and not self._statuses.has_objects
 
     async def run(self) -> None:
@@ -74,8 +79,9 @@ class Worker:
                 await self._wake.wait()
                 await asyncio.sleep(self._world.options.settle)  # more may come at once
                 self._wake.clear()
-                need, self._need = self._need, 0
+                need, self._need, self._works = self._need, 0, True
                 await self._attempt(need)
+                self._works = False
         finally:
             if self._alarm is not None:
                 self._alarm.cancel()
@@ -145,6 +151,7 @@ class Worker:
             deployment=self._world.cluster.get("Deployment", self.key[0], child_name(self.key[1])),
             exists=owner is not None,
             trouble=trouble,
+            durable=self._data.durable.statement,
         )
         await self._statuses.write(standing)
         return trouble
@@ -176,6 +183,7 @@ class Worker:
         refused: OperatorError | None = None
         try:
             await self._children.ensure(wanted)
+            await self._children.ensure_keyring(owner)
         except OperatorError as error:
             refused = error
         plans = await self._data.make_equal(owner, access, compiled)

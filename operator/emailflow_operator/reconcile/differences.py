@@ -19,6 +19,9 @@ def stream_changes(there: Config | None, wanted: Config) -> Config | None:
     if there is None:
         return wanted
     wanted = {field: value for field, value in wanted.items() if field not in _FIXED}
+    if "metadata" in wanted:
+        # The server has entries of its own there.
+        wanted["metadata"] = {**(there.get("metadata") or {}), **wanted["metadata"]}
     return None if _says(there, wanted) else {**there, **wanted}
 
 

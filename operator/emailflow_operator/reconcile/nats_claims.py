@@ -43,20 +43,22 @@ def _shared() -> list[dict[str, str]]:
 
 
 def system_claims(operator: str, system: str) -> Claims:
-    """The system account, which JetStream asks for; nobody connects to it."""
+    """The system account, which JetStream asks for; only the operator connects to it."""
     return _claims(operator, system, "system", "account", {"limits": _limits(jetstream=False)})
 
 
 def user_claims(account: str, signing: str, user: str, name: str, permissions: Permissions) -> Claims:
-    """A user who may do what is listed, and nothing else."""
-    rights = {
+    """A user who may do what is listed, and nothing else. `signing` is the account's own key, or one that it
+    has for that."""
+    rights: Claims = {
         "pub": {"allow": list(permissions.publish)},
         "sub": {"allow": list(permissions.subscribe)},
         "subs": _UNLIMITED,
         "data": _UNLIMITED,
         "payload": _UNLIMITED,
-        "issuer_account": account,
     }
+    if signing != account:
+        rights["issuer_account"] = account
     return _claims(signing, user, name, "user", rights)
 
 

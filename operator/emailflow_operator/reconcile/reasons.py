@@ -10,6 +10,11 @@ NATS_UNREACHABLE = "NatsUnreachable"
 SHARDS_DIFFER = "ShardsDiffer"
 PODS_NOT_READY = "PodsNotReady"
 RUNTIME_NOT_FOUND = "RuntimeNotFound"
+NOT_DURABLE = "NotDurable"
+SYNC_ALWAYS = "SyncAlways"
+SYNC_INTERVAL = "SyncInterval"
+SYNC_UNKNOWN = "SyncUnknown"
+BEHIND_RETENTION = "BehindRetention"
 
 CONDITIONS = {
     SUCCEEDED: "all is as the resource says",
@@ -18,7 +23,12 @@ CONDITIONS = {
     NATS_UNREACHABLE: "NATS is out of reach; runtimes go on with the plans they have",
     "JetStreamRefused": "JetStream refuses a stream, a consumer or a plan; the message has its words",
     SHARDS_DIFFER: "streams of that name exist with another number of shards",
+    NOT_DURABLE: "a stream of that name acknowledges what is not on disk yet (`persist_mode: async`)",
     PODS_NOT_READY: "no pod of the runtime is ready",
+    SYNC_ALWAYS: "`Durable`: NATS acknowledges only what is on disk",
+    SYNC_INTERVAL: "`Durable`: NATS writes to disk later than it acknowledges",
+    SYNC_UNKNOWN: "`Durable`: NATS does not show its settings to the operator's user",
+    BEHIND_RETENTION: "events were purged before the flow had looked at them; its status counts them",
     "NatsNotConfigured": "the EmailRuntime names no NATS, and none was installed with the operator",
     "SecretNotFound": "a Secret that `spec.nats` names is not there, or lacks the key",
     "InvalidCredentials": "what the Secret holds is no credentials file",

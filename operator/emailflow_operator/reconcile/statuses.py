@@ -54,10 +54,10 @@ def counts_differ(value: Object, status: Mapping[str, Any]) -> bool:
     return any(before.get(key) != status.get(key) for key in COUNTS)
 
 
-def ready_of(status: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """The Ready condition of a status, empty where there is none."""
+def condition_of(status: Mapping[str, Any] | None, kind: str) -> Mapping[str, Any]:
+    """A status's condition of this type, empty where there is none."""
     conditions = (status or {}).get("conditions") or []
-    return next((each for each in conditions if each.get("type") == "Ready"), {})
+    return next((each for each in conditions if each.get("type") == kind), {})
 
 
 def _conditions(

@@ -1,6 +1,7 @@
 """What each object's conditions are to say, from findings, plans, reports, pods and NATS. Pure.
 
-Only `Ready`, `Reconciling` and `Stalled` exist here; when they are written is `statuses` and `control`.
+`Ready`, `Reconciling` and `Stalled` are for every kind; a runtime also says `Durable`, and a flow that has
+missed events `BehindRetention`. When they are written is `statuses` and `control`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,14 +9,16 @@ from typing import Any
 
 import msgspec
 
-from emailflow_api.conditions import Verdict, ready, reconciling, stalled, waiting
+from emailflow_api.conditions import Statement, Verdict, ready, reconciling, stalled, waiting
 from emailflow_api.errors import Finding
 from emailflow_api.plans import FlowPlan, Plans, content_hash
 from emailflow_api.reports import FlowReport
 from emailflow_operator.reconcile import reasons
 from emailflow_operator.reconcile.cluster import Object, name_of, subject_of
 from emailflow_operator.reconcile.desired import Compiled, Reports
+from emailflow_operator.reconcile.durability import DURABLE
 
+BEHIND_RETENTION = "BehindRetention"
 _SHOWN = 5
 """Findings that a message names."""
 
@@ -37,10 +40,45 @@ class Standing(msgspec.Struct, frozen=True):
     deployment: Object | None
     exists: bool = True
     trouble: Trouble | None = None
+    durable: Statement | None = None
+    """What NATS said of itself; None: it was not asked yet."""
 
 
 def verdict_on(value: Object, standing: Standing) -> Verdict:
     """The conditions of an object whose status this runtime's worker writes."""
+    return (*_readiness(value, standing), *_beside(value, standing))
+
+
+def _beside(value: Object, standing: Standing) -> Verdict:
+    """What is said beside Ready."""
+    match value.get("kind"):
+        case "EmailRuntime":
+            return (_durable(standing),)
+        case "EmailFlow" if _is_behind(value, standing):
+            message = "Events were purged before the flow had looked at them: see status.behindRetention"
+            return (Statement(BEHIND_RETENTION, "True", reasons.BEHIND_RETENTION, message),)
+    return ()
+
+
+def _durable(standing: Standing) -> Statement:
+    trouble = standing.trouble
+    if trouble is not None and trouble.reason == reasons.NOT_DURABLE:
+        return Statement(DURABLE, "False", trouble.reason, trouble.message)
+    if standing.durable is not None:
+        return standing.durable
+    return Statement(DURABLE, "Unknown", reasons.PROGRESSING, "NATS was not asked yet")
+
+
+def _is_behind(value: Object, standing: Standing) -> bool:
+    reports = standing.reports.get("_".join(name_of(value)))
+    if reports:
+        return any(each.behind_retention for each in reports.values())
+    # Nothing is known any more, or not yet: what the object says stands.
+    conditions: list[Mapping[str, Any]] = (value.get("status") or {}).get("conditions") or []
+    return any(each.get("type") == BEHIND_RETENTION and each.get("status") == "True" for each in conditions)
+
+
+def _readiness(value: Object, standing: Standing) -> Verdict:
     errors = standing.compiled.errors(subject_of(value))
     if errors:
         return _with_errors(errors, _kept(value, standing))

@@ -20,6 +20,7 @@ from emailflow_operator.admission.server import AdmissionServer
 from emailflow_operator.admission.sources import certificates_from
 from emailflow_operator.control.account import Accounts
 from emailflow_operator.control.issuer import read_issuer
+from emailflow_operator.control.leftovers import find_leftovers
 from emailflow_operator.control.survey import Survey
 from emailflow_operator.control.worker import Need
 from emailflow_operator.control.workers import Workers
@@ -174,6 +175,7 @@ class OperatorProcess:
         await asyncio.Event().wait()
 
     async def _look_again(self, world: World, workers: Workers, survey: Survey) -> None:
+        await self._find_leftovers(world, workers)
         while True:
             await asyncio.sleep(self._options.resync)
             try:
@@ -182,6 +184,13 @@ class OperatorProcess:
             except OperatorError as error:
                 log.warning("the cluster can't be read: %s [%s]", error, error.reason)
             workers.mark_all(Need.RESYNC)
+            await self._find_leftovers(world, workers)
+
+    async def _find_leftovers(self, world: World, workers: Workers) -> None:
+        try:
+            await find_leftovers(world, workers)
+        except OperatorError as error:
+            log.info("left streams can't be looked for: %s [%s]", error, error.reason)
 
 
 async def _until_first(*wanted: Coroutine[Any, Any, Any]) -> None:

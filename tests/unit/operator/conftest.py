@@ -26,7 +26,9 @@ def thing(kind: str, name: str, spec: Any = None, namespace: str = "mail", **met
 
 
 def runtime(**spec: Any) -> dict[str, Any]:
-    return thing("EmailRuntime", "default", {"defaults": {"providerRef": {"name": "smtp"}}, **spec})
+    usual = {"defaults": {"providerRef": {"name": "smtp"}}, "publicUrl": "https://mail.example.com"}
+    said = {key: value for key, value in {**usual, **spec}.items() if value is not None}
+    return thing("EmailRuntime", "default", said)
 
 
 def flow(name: str = "hello", namespace: str = "mail", **spec: Any) -> dict[str, Any]:

@@ -92,11 +92,20 @@ def test_every_secret_that_is_named_is_mounted_as_a_folder_and_may_come_later() 
 
 def test_pods_get_their_own_of_the_minted_credentials_only() -> None:
     made = children(runtime(), minted=True)
-    (secret,) = mounted(made).values()
-    assert secret["secretName"] == "emailflow-nats"
+    secret = mounted(made)["/etc/emailflow/secrets/emailflow-nats"]
     assert [each["key"] for each in secret["items"]] == ["default.runtime.creds"]
     settings = settings_of(made)
     assert settings.nats_credentials == "/etc/emailflow/secrets/emailflow-nats/default.runtime.creds"
+
+
+def test_a_runtime_that_names_no_keys_gets_its_own_of_those_that_are_made() -> None:
+    made = children(runtime())
+    (secret,) = mounted(made).values()
+    assert (secret["secretName"], [each["key"] for each in secret["items"]]) == (
+        "emailflow-keys",
+        ["default"],
+    )
+    assert settings_of(made).keyring == "/etc/emailflow/secrets/emailflow-keys/default"
 
 
 def settings_of(made: dict[tuple[str, str], Any]) -> Any:

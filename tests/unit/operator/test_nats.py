@@ -26,6 +26,14 @@ def test_a_setting_that_differs_is_sent_with_all_the_others() -> None:
     assert change == {"name": "A", "discard": "new", "max_age": 1}
 
 
+def test_what_the_server_notes_of_a_stream_is_kept() -> None:
+    there = {"name": "A", "metadata": {"_nats.ver": "2.15.1", "emailflow.dev/deletion-policy": "Retain"}}
+    assert stream_changes(there, {"name": "A", "metadata": dict(list(there["metadata"].items())[1:])}) is None
+    change = stream_changes(there, {"name": "A", "metadata": {"emailflow.dev/deletion-policy": "Delete"}})
+    assert change is not None
+    assert change["metadata"] == {"_nats.ver": "2.15.1", "emailflow.dev/deletion-policy": "Delete"}
+
+
 def test_a_bound_that_fitted_the_disk_stays() -> None:
     assert stream_changes({"name": "A", "max_bytes": 1}, {"name": "A", "max_bytes": 8}) is None
 

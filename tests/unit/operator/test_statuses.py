@@ -10,7 +10,8 @@ from emailflow_api.plans import content_hash
 from emailflow_api.reports import FlowReport
 from emailflow_operator.reconcile.cluster import Cluster
 from emailflow_operator.reconcile.desired import compile_for, plans_in_force
-from emailflow_operator.reconcile.events import event_for
+from emailflow_operator.reconcile.durability import durability
+from emailflow_operator.reconcile.events import events_for
 from emailflow_operator.reconcile.scope import at_home, documents_for
 from emailflow_operator.reconcile.statuses import counts_differ, patch_for, status_of
 from emailflow_operator.reconcile.verdicts import Standing, Trouble
@@ -44,9 +45,18 @@ def judged(value: dict[str, Any], how: Standing, **more: Any) -> dict[str, Any]:
     return status_of(value, how, now=NOW, **{"counts_due": True, **more})
 
 
+def varz(name: str = "n1", **config: Any) -> dict[str, Any]:
+    """What a nats-server answers to a question for its settings."""
+    return {"server": {"name": name}, "data": {"jetstream": {"config": {"max_memory": 1, **config}}}}
+
+
 def test_all_is_well(shop: Cluster) -> None:
     for value in at_home(shop, MAIL):
-        assert conditions(judged(value, standing(shop))) == {"Ready": ("True", "Succeeded")}, value["kind"]
+        found = conditions(judged(value, standing(shop, durable=durability([varz(sync_always=True)]))))
+        assert found.pop("Durable", None) == (
+            ("True", "SyncAlways") if value["kind"] == "EmailRuntime" else None
+        )
+        assert found == {"Ready": ("True", "Succeeded")}, value["kind"]
 
 
 def test_every_status_is_one_that_the_definitions_allow(shop: Cluster) -> None:
@@ -107,7 +117,7 @@ def test_only_what_the_object_itself_must_mend_is_stalled(
 def test_nats_out_of_reach_is_unknown_for_those_who_need_it(shop: Cluster) -> None:
     away = standing(shop, trouble=Trouble("NatsUnreachable", "no answer", unknown=True))
     assert conditions(judged(flow(), away)) == {"Ready": ("Unknown", "NatsUnreachable")}
-    assert conditions(judged(runtime(), away)) == {"Ready": ("Unknown", "NatsUnreachable")}
+    assert conditions(judged(runtime(), away))["Ready"] == ("Unknown", "NatsUnreachable")
     assert conditions(judged(template(), away)) == {"Ready": ("True", "Succeeded")}
 
 
@@ -162,17 +172,16 @@ def test_a_namesake_is_not_written() -> None:
 def test_an_event_tells_of_a_transition_and_of_nothing_else(shop: Cluster) -> None:
     how = standing(shop)
     status = judged(flow(), how)
-    event = event_for(flow(), status, "operator-0")
-    assert event is not None
+    (event,) = events_for(flow(), status, "operator-0")
     assert (event["type"], event["reason"], event["regarding"]["uid"]) == ("Normal", "Succeeded", "uid-hello")
-    assert event_for({**flow(), "status": status}, status, "operator-0") is None
+    assert events_for({**flow(), "status": status}, status, "operator-0") == []
     waiting = judged(flow(), standing(shop, served=False))
-    assert event_for(flow(), waiting, "operator-0") is None
+    assert events_for(flow(), waiting, "operator-0") == []
 
 
 def test_the_same_transition_is_the_same_event(shop: Cluster) -> None:
     status = judged(flow(), standing(shop))
-    names = {event_for(flow(), status, instance)["metadata"]["name"] for instance in ("a", "b")}
+    names = {events_for(flow(), status, instance)[0]["metadata"]["name"] for instance in ("a", "b")}
     assert len(names) == 1
 
 
@@ -183,3 +192,67 @@ def test_a_status_of_somebody_elses_making_is_replaced() -> None:
     patch = patch_for(odd, status)
     assert patch is not None
     assert patch["status"]["phase"] is None
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ([varz(sync_always=True), varz("n2", sync_always=True)], ("True", "SyncAlways")),
+        ([varz(sync_always=True), varz("n2")], ("False", "SyncInterval")),
+        ([{"server": {"name": "leaf"}, "data": {}}], ("Unknown", "SyncUnknown")),
+        ([], ("Unknown", "SyncUnknown")),
+    ],
+)
+def test_a_runtime_is_durable_when_every_server_writes_before_it_acknowledges(
+    shop: Cluster, answers: list[dict[str, Any]], said: tuple[str, str]
+) -> None:
+    found = conditions(judged(runtime(), standing(shop, durable=durability(answers))))
+    assert found == {"Ready": ("True", "Succeeded"), "Durable": said}
+
+
+def test_what_nats_said_of_itself_stands_while_it_is_away(shop: Cluster) -> None:
+    trouble = Trouble("NatsUnreachable", "no answer", unknown=True)
+    away = standing(shop, trouble=trouble, durable=durability([varz(sync_always=True)]))
+    assert conditions(judged(runtime(), away))["Durable"] == ("True", "SyncAlways")
+
+
+def test_a_stream_that_acknowledges_too_soon_is_refused_and_said(shop: Cluster) -> None:
+    found = conditions(judged(runtime(), standing(shop, trouble=Trouble("NotDurable", "stream x"))))
+    assert found == {"Ready": ("False", "NotDurable"), "Durable": ("False", "NotDurable")}
+
+
+def test_a_server_that_is_not_durable_is_an_event(shop: Cluster) -> None:
+    status = judged(runtime(), standing(shop, durable=durability([varz()])))
+    told = {each["reason"]: each["type"] for each in events_for(runtime(), status, "operator-0")}
+    assert told == {"Succeeded": "Normal", "SyncInterval": "Warning"}
+
+
+def behind(shop: Cluster, lost: int) -> Standing:
+    how = standing(shop)
+    (plan,) = how.plans.flows.values()
+    report = FlowReport(content_hash(plan), plan.revision, behind_retention=lost)
+    return replace(how, reports={plan.id: {0: report}})
+
+
+def test_a_flow_that_has_missed_events_says_so_and_it_is_told_once(shop: Cluster) -> None:
+    well = {**flow(), "status": judged(flow(), behind(shop, 0))}
+    status = judged(well, behind(shop, 3))
+    assert conditions(status) == {
+        "Ready": ("True", "Succeeded"),
+        "BehindRetention": ("True", "BehindRetention"),
+    }
+    (event,) = events_for(well, status, "operator-0")
+    assert (event["type"], event["reason"]) == ("Warning", "BehindRetention")
+    later = judged({**flow(), "status": status}, behind(shop, 4))
+    assert events_for({**flow(), "status": status}, later, "operator-0") == []
+    unheard = judged({**flow(), "status": status}, replace(behind(shop, 3), reports={}))
+    assert "BehindRetention" in conditions(unheard)
+
+
+def test_a_runtime_without_a_public_url_is_ready_with_a_warning() -> None:
+    bare = runtime(publicUrl=None)
+    cluster = cluster_of(bare, provider(), flow(), template())
+    (ready, _) = judged(bare, standing(cluster))["conditions"]
+    assert (ready["status"], "no links" in ready["message"]) == ("True", True)
+    (ready, _) = judged(runtime(), standing(cluster_of(runtime(), provider())))["conditions"]
+    assert "no links" not in ready["message"]

@@ -13,6 +13,9 @@ from emailflow_api.pod_settings import SECRETS_FOLDER
 NATS_SECRET = "emailflow-nats"  # noqa: S105 - the name of a Secret
 """In each runtime's namespace: credentials for the NATS of the installation. A fixed name, for RBAC."""
 
+KEYS_SECRET = "emailflow-keys"  # noqa: S105 - the name of a Secret
+"""In each runtime's namespace: keyrings of runtimes that name none, by runtime. A fixed name, for RBAC."""
+
 
 class Mount(NamedTuple):
     """A Secret to mount; `keys` empty: all of them."""
@@ -47,11 +50,11 @@ def mounts_for(runtime: EmailRuntime, plans: Plans | None, *, minted: bool) -> l
     ]
     names = {each.name for each in references if each is not None}
     names |= {key.name for key in _keys_in(plans)} if plans is not None else set()
-    mounts = [Mount(name) for name in sorted(names - {NATS_SECRET})]
+    # Of the namespace's credentials and keys a pod gets its own only.
+    made = [Mount(KEYS_SECRET, (runtime.name,))] if spec.keys_secret_ref is None else []
     if minted:
-        # Of the namespace's credentials a pod gets its own only.
-        mounts.append(Mount(NATS_SECRET, (runtime_credentials(runtime.name),)))
-    return mounts
+        made.append(Mount(NATS_SECRET, (runtime_credentials(runtime.name),)))
+    return [*(Mount(name) for name in sorted(names - {each.secret for each in made})), *made]
 
 
 def _keys_in(plans: Plans) -> Iterator[SecretKey]:

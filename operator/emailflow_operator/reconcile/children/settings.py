@@ -9,7 +9,12 @@ from emailflow_api.kinds import EmailRuntime
 from emailflow_api.kinds.reference import SecretKeyReference
 from emailflow_api.pod_settings import JWKS_FILE, SETTINGS_FILE, PodSettings, encode
 from emailflow_operator.reconcile.children.labels import metadata
-from emailflow_operator.reconcile.children.secrets import NATS_SECRET, path_of, runtime_credentials
+from emailflow_operator.reconcile.children.secrets import (
+    KEYS_SECRET,
+    NATS_SECRET,
+    path_of,
+    runtime_credentials,
+)
 from emailflow_operator.reconcile.cluster import Object
 
 SETTINGS_KEY = SETTINGS_FILE.rpartition("/")[2]
@@ -45,7 +50,7 @@ def settings_text(runtime: EmailRuntime, nats_url: str, issuer: Issuer, *, minte
         nats_url=nats_url,
         nats_credentials=credentials,
         nats_ca=_path(spec.nats.ca_secret_ref),
-        keyring=_path(spec.keys_secret_ref),
+        keyring=_path(spec.keys_secret_ref) or path_of(KEYS_SECRET, runtime.name),
         tokens=_path(spec.door.tokens_secret_ref),
         issuer=issuer.url if trusted else "",
         jwks=JWKS_FILE if trusted else "",
