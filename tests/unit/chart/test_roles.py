@@ -3,7 +3,7 @@
 from tests.unit.chart.conftest import NAMESPACE, Helm, Object, Rendered
 
 OPERATOR = "emailflow-operator"
-OWN_SECRETS = {"emailflow-nats", "emailflow-nats-auth", "emailflow-webhook-tls"}
+OWN_SECRETS = {"emailflow-nats", "emailflow-keys", "emailflow-nats-auth", "emailflow-webhook-tls"}
 
 
 def rules(rendered: Rendered) -> list[Object]:

@@ -5,8 +5,8 @@ server_name: $POD_NAME
 port: 4222
 http_port: 8222
 max_payload: 8MB
-# A user's rights are in its JWT, which is part of the CONNECT line: 5 KB with one shard, more with more.
-max_control_line: 64KB
+# A user's rights are in its JWT, which is part of the CONNECT line: 5 KB with one shard, 128 KB with 256.
+max_control_line: 256KB
 write_deadline: "10s"
 lame_duck_duration: "30s"
 lame_duck_grace_period: "5s"
