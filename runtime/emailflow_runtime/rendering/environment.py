@@ -11,7 +11,8 @@ import jinja2
 import jinja2.nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from emailflow_runtime.rendering.errors import TemplateForbidden, explained
+from emailflow_runtime.rendering.errors import TemplateForbidden
+from emailflow_runtime.rendering.explaining import explained
 from emailflow_runtime.rendering.filters import FILTERS
 
 _GLOBALS = ("range", "dict", "namespace")
