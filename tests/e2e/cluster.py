@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts/emailflow"
 HERE = Path(__file__).parent
 IMAGE = os.environ.get("EMAILFLOW_IMAGE", "localhost/emailflow:e2e")
 NATS_IMAGE = os.environ.get("EMAILFLOW_NATS_IMAGE", "")
@@ -31,6 +32,13 @@ def kubectl(*arguments: str, stdin: str = "", timeout: float = WAIT + 30) -> str
     """What kubectl prints; the test fails when kubectl does."""
     answer = run("kubectl", *arguments, stdin=stdin, timeout=timeout)
     assert answer.returncode == 0, f"kubectl {' '.join(arguments)}: {answer.stderr}"
+    return answer.stdout
+
+
+def helm(*arguments: str, timeout: float = WAIT + 30) -> str:
+    """What Helm prints; the test fails when Helm does."""
+    answer = run("helm", *arguments, timeout=timeout)
+    assert answer.returncode == 0, f"helm {' '.join(arguments)}: {answer.stderr}"
     return answer.stdout
 
 
@@ -60,6 +68,12 @@ def listed(kind: str, namespace: str, *options: str) -> list[dict[str, Any]]:
     text = kubectl("get", kind, "--namespace", namespace, "--output", "json", *options)
     found: list[dict[str, Any]] = json.loads(text)["items"]
     return found
+
+
+def names(kind: str, namespace: str, *options: str) -> set[str]:
+    """The names of a namespace's objects, without those that are going."""
+    found = [each["metadata"] for each in listed(kind, namespace, *options)]
+    return {each["name"] for each in found if "deletionTimestamp" not in each}
 
 
 def wait(kind: str, what: str, namespace: str, *, until: str, seconds: int = WAIT) -> None:
@@ -123,10 +137,27 @@ class Sink:
         found: list[dict[str, Any]] = json.loads(kubectl("get", "--raw", f"{self._base}/mails?{query}"))
         return found
 
+    def counts(self, prefix: str, *, distinct: int = 0, seconds: int = 60) -> dict[str, int]:
+        """How many mails each address that begins so has got, once there are so many addresses, or late."""
+        query = urllib.parse.urlencode({"prefix": prefix, "distinct": distinct, "wait": seconds})
+        found: dict[str, int] = json.loads(kubectl("get", "--raw", f"{self._base}/counts?{query}"))
+        return found
+
+    def certificate(self) -> str:
+        """What it shows on port 465 (PEM); it is its own authority."""
+        return kubectl("get", "--raw", f"{self._base}/files/certificate.pem")
+
+    def accept(self, password: str) -> None:
+        """From now on let in on port 465 whoever knows this password, and nobody else."""
+        self._tell(f"password?is={password}")
+
     def hold(self) -> None:
         """From now on take mails and answer none."""
-        kubectl("create", "--raw", f"{self._base}/hold", "--filename", "-", stdin="{}")
+        self._tell("hold")
 
     def release(self) -> None:
         """Answer all that were held, and whatever comes."""
-        kubectl("create", "--raw", f"{self._base}/release", "--filename", "-", stdin="{}")
+        self._tell("release")
+
+    def _tell(self, what: str) -> None:
+        kubectl("create", "--raw", f"{self._base}/{what}", "--filename", "-", stdin="{}")

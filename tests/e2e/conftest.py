@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from tests.e2e import cluster
-from tests.e2e.cluster import HERE, ROOT, WAIT, Sink, kubectl, listed, run, wait
+from tests.e2e.cluster import CHART, HERE, ROOT, WAIT, Sink, kubectl, listed, run, wait
+from tests.e2e.rights import Ledger, rights_in
 
 NAMESPACE = "emailflow"
 SHOP = "shop"
@@ -29,9 +31,9 @@ PUBLIC = {
 }
 
 
-def image_values() -> list[str]:
-    """The images under test, as values of the chart."""
-    repository, _, tag = cluster.IMAGE.rpartition(":")
+def image_values(image: str = cluster.IMAGE) -> list[str]:
+    """The images under test (or another of the project), as values of the chart."""
+    repository, _, tag = image.rpartition(":")
     values = {"image.repository": repository, "image.tag": tag}
     if cluster.NATS_IMAGE:
         repository, _, tag = cluster.NATS_IMAGE.rpartition(":")
@@ -91,14 +93,23 @@ def witness() -> Sink:
 
 
 @pytest.fixture(scope="session")
-def release(storage: list[str], witness: Sink, figures: dict[str, float]) -> str:
+def ledger() -> Ledger:
+    """Counts what the operator asks of the API server, from before it is installed."""
+    answer = run("helm", "template", cluster.RELEASE, str(CHART), f"--namespace={NAMESPACE}")
+    assert answer.returncode == 0, answer.stderr
+    objects = [each for each in yaml.safe_load_all(answer.stdout) if each]
+    roles = [each for each in objects if each["kind"] in {"Role", "ClusterRole"}]
+    return Ledger(NAMESPACE, "emailflow-operator", rights_in(roles, "emailflow-operator"))
+
+
+@pytest.fixture(scope="session")
+def release(storage: list[str], witness: Sink, ledger: Ledger, figures: dict[str, float]) -> str:
     """The chart, installed; the namespace. The witness is there before, so that its start isn't measured."""
     cluster.make_namespace(NAMESPACE)
     figures["began"] = time.monotonic()
-    chart = ROOT / "charts/emailflow"
-    command = ["helm", "install", cluster.RELEASE, str(chart), f"--namespace={NAMESPACE}"]
-    answer = run(*command, *image_values(), *storage)
-    assert answer.returncode == 0, answer.stderr
+    cluster.helm(
+        "install", cluster.RELEASE, str(CHART), f"--namespace={NAMESPACE}", *image_values(), *storage
+    )
     return NAMESPACE
 
 
@@ -146,14 +157,44 @@ def start_seconds(pod: dict[str, Any]) -> float | None:
     return (datetime.fromisoformat(ready["lastTransitionTime"]) - started).total_seconds()
 
 
-def patch(kind: str, name: str, change: dict[str, Any]) -> None:
-    """Merge a change into an object of the shop."""
-    kubectl("patch", kind, name, "--namespace", SHOP, "--type=merge", f"--patch={json.dumps(change)}")
+def patch(kind: str, name: str, change: dict[str, Any], namespace: str = SHOP) -> None:
+    """Merge a change into an object."""
+    kubectl("patch", kind, name, "--namespace", namespace, "--type=merge", f"--patch={json.dumps(change)}")
 
 
 @pytest.fixture(scope="session")
 def producer(shop: str) -> str:
     """A pod beside the flow, with a producer's credentials; its name."""
-    cluster.apply(cluster.manifest("producer.yaml"), shop)
-    wait("pod", "producer", shop, until="condition=Ready")
+    return start_producer(shop)
+
+
+def start_producer(namespace: str) -> str:
+    """A service's pod in a namespace; its name."""
+    cluster.apply(cluster.manifest("producer.yaml"), namespace)
+    wait("pod", "producer", namespace, until="condition=Ready")
     return "producer"
+
+
+def apply_example(namespace: str, runtime: dict[str, Any] | None = None) -> None:
+    """The onboarding example in a namespace of its own, until it is Ready; mails go to the witness.
+
+    `runtime` is added to the EmailRuntime's spec before it is there.
+    """
+    cluster.make_namespace(namespace)
+    for file in sorted((ROOT / "examples/onboarding").glob("*.yaml")):
+        objects = [each for each in yaml.safe_load_all(file.read_text()) if each]
+        for each in objects:
+            if each["kind"] == "EmailRuntime":
+                each["spec"] |= runtime or {}
+        cluster.apply(yaml.safe_dump_all(objects), namespace)
+    patch("epr", "relay", SMTP, namespace)
+    wait("ef", "onboarding", namespace, until="condition=Ready")
+    rollout = ("rollout", "status", "deployment/emailflow-default")
+    kubectl(*rollout, "--namespace", namespace, f"--timeout={WAIT}s")
+
+
+@pytest.fixture(scope="session")
+def plain(release: str, witness: Sink) -> str:
+    """A second namespace with the example as it is in the README, without a public URL."""
+    apply_example("plain")
+    return "plain"

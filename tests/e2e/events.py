@@ -1,12 +1,20 @@
 """What a service's pod does to emit an event. The programs run inside the pod, by `kubectl exec`."""
 
 import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from tests.e2e.cluster import in_pod
+from tests.e2e.cluster import WAIT, in_pod
 
-DOOR = "http://emailflow-default.shop.svc/events"
 SIGNED_UP = "com.example.user.signed_up"
+
+
+def door(namespace: str) -> str:
+    """Where the events of a namespace's own runtime go."""
+    return f"http://emailflow-default.{namespace}.svc/events"
+
 
 OVER_HTTP = """
 import asyncio, json, sys
@@ -68,11 +76,71 @@ def post(
     namespace: str,
     pod: str,
     *events: dict[str, Any],
-    url: str = DOOR,
+    url: str = "",
     attempts: int = 1,
     token: str = "/token/token",
 ) -> list[int]:
-    """Post events from a pod; the door's status for each, 0 where no attempt got one that counts."""
-    answer = in_pod(namespace, pod, OVER_HTTP, url, json.dumps(events), str(attempts), token)
+    """Post events from a pod, to its namespace's door unless `url` says another.
+
+    The door's status for each, 0 where no attempt got one that counts.
+    """
+    where = url or door(namespace)
+    answer = in_pod(namespace, pod, OVER_HTTP, where, json.dumps(events), str(attempts), token)
     statuses: list[int] = json.loads(answer)
     return statuses
+
+
+STEADILY = """
+import asyncio, json, sys
+import aiohttp
+
+async def main():
+    url, prefix, each = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+    headers = {"content-type": "application/cloudevents+json"}
+    headers["authorization"] = "Bearer " + open("/token/token").read()
+    ended = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    names = iter(range(10 ** 6))
+    accepted = []
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
+        async def work():
+            while not ended.done():
+                name = prefix + str(next(names))
+                event = json.dumps(each).replace("NAME", name)
+                while True:
+                    try:
+                        async with session.post(url, data=event, headers=headers) as answer:
+                            if answer.status == 202:
+                                accepted.append(name)
+                                break
+                            if answer.status not in (429, 503):
+                                raise SystemExit(answer.status)
+                    except (aiohttp.ClientError, TimeoutError):
+                        pass
+                    await asyncio.sleep(0.2)
+                await asyncio.sleep(0.1)
+        await asyncio.gather(*(work() for _ in range(8)))
+    print(json.dumps(accepted))
+
+asyncio.run(main())
+"""
+
+
+@contextmanager
+def load(namespace: str, pod: str, prefix: str, event: dict[str, Any]) -> Iterator[list[str]]:
+    """While inside, a pod posts events at its namespace's door, again until each is accepted.
+
+    NAME in `event` stands for a name of each event's own. On leaving, the list holds the names accepted.
+    """
+    program = ["python", "-c", STEADILY, door(namespace), prefix, json.dumps(event)]
+    where = ["--namespace", namespace, "--container", "app", "--stdin", pod]
+    accepted: list[str] = []
+    with subprocess.Popen(
+        ["kubectl", "exec", *where, "--", *program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield accepted
+            said, _ = process.communicate(timeout=WAIT)
+            assert process.returncode == 0
+            accepted += json.loads(said)
+        finally:
+            process.kill()

@@ -5,6 +5,7 @@ import time
 
 from tests.e2e import cluster, events
 from tests.e2e.cluster import Sink, in_pod, kubectl, listed, run, wait
+from tests.e2e.conftest import start_producer
 
 NATS = "nats://emailflow-nats.emailflow.svc:4222"
 
@@ -26,6 +27,14 @@ def test_an_event_over_http_from_a_pod_is_one_mail(
     assert events.post(shop, producer, events.sign_up("ana"), events.sign_up("ben")) == [202, 202]
     assert len(witness.mails("ben@example.com", count=1)) == 1
     assert len(witness.mails("ana@example.com")) == 1, "the same event again is not a mail again"
+
+
+def test_the_example_as_it_is_mails_without_links(plain: str, witness: Sink) -> None:
+    pod = start_producer(plain)
+    assert events.post(plain, pod, events.sign_up("pia")) == [202]
+    [mail] = witness.mails("pia@example.com", count=1)
+    assert "list-unsubscribe" not in mail["headers"]
+    assert "/l/" not in mail["text"]
 
 
 def test_an_event_without_a_token_is_refused(shop: str, producer: str, witness: Sink) -> None:

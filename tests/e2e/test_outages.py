@@ -67,13 +67,10 @@ spec:
     wait("deployment", "emailflow-operator", release, until="condition=Available")
 
 
-def test_a_namespace_goes_while_operator_and_nats_are_down(shop: str, release: str) -> None:
-    cluster.make_namespace("doomed")
-    kubectl("apply", "--namespace", "doomed", "--filename", "examples/onboarding")
-    wait("ef", "onboarding", "doomed", until="condition=Ready")
+def test_a_namespace_goes_while_operator_and_nats_are_down(shop: str, plain: str, release: str) -> None:
     scale(release, operator=0, nats=0)
     try:
-        kubectl("delete", "namespace", "doomed", "--timeout=60s")
+        kubectl("delete", "namespace", plain, "--timeout=60s")
     finally:
         scale(release, operator=2, nats=1)
     wait("ef", "onboarding", shop, until="condition=Ready")

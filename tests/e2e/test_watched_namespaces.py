@@ -1,0 +1,72 @@
+"""An installation that serves one namespace, on three NATS servers. It replaces what was installed before."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from tests.e2e import cluster, events
+from tests.e2e.cluster import CHART, Sink, kubectl, run, wait
+from tests.e2e.conftest import NAMESPACE, apply_example, image_values, start_producer
+
+APART = "apart"
+OPERATOR = "system:serviceaccount:emailflow:emailflow-operator"
+
+
+@pytest.fixture(scope="module")
+def apart(witness: Sink) -> Iterator[str]:
+    """The one namespace, with the example on replicated streams, and a producer."""
+    run("helm", "uninstall", cluster.RELEASE, f"--namespace={NAMESPACE}", "--wait")
+    kubectl("create", "namespace", APART)
+    where = [cluster.RELEASE, str(CHART), f"--namespace={NAMESPACE}", "--create-namespace"]
+    values = {
+        "operator.watchNamespaces": f"{{{APART}}}",
+        "operator.replicas": "1",
+        "nats.replicas": "3",
+        "nats.persistence.enabled": "false",
+        "nats.persistence.size": "2Gi",
+        "nats.resources.limits.memory": "512Mi",
+    }
+    cluster.helm(
+        "install", *where, *image_values(), *(f"--set={key}={value}" for key, value in values.items())
+    )
+    apply_example(APART, {"nats": {"replicas": 3}})
+    yield start_producer(APART)
+    kubectl("delete", "emailruntimes", "--all", "--namespace", APART)
+
+
+def leader_of(stream: str) -> str:
+    """The server that leads a stream of the runtime: its pod's name."""
+    pod = f"/api/v1/namespaces/{NAMESPACE}/pods/emailflow-nats-0:8222/proxy"
+    there = json.loads(kubectl("get", "--raw", f"{pod}/jsz?accounts=true&streams=true"))
+    details = [each for account in there["account_details"] for each in account.get("stream_detail", ())]
+    [leader] = [each["cluster"]["leader"] for each in details if each["name"] == f"{APART}_default_{stream}"]
+    return str(leader)
+
+
+def may(verb: str, what: str, namespace: str) -> bool:
+    """Whether the operator may do that, as the API server says."""
+    return (
+        run("kubectl", "auth", "can-i", verb, what, "-n", namespace, f"--as={OPERATOR}").stdout.strip()
+        == "yes"
+    )
+
+
+def test_it_has_rights_in_the_namespaces_that_it_serves_only(apart: str) -> None:
+    assert may("get", "secrets", APART)
+    assert not may("get", "secrets", "default")
+    assert not may("list", "emailflows", "default")
+    assert not may("list", "namespaces", "default")
+
+
+def test_accepted_events_survive_the_loss_of_one_of_three_servers(
+    apart: str, witness: Sink, reaper: str
+) -> None:
+    first = [f"tina{number}" for number in range(10)]
+    assert events.post(APART, apart, *map(events.sign_up, first), attempts=60) == [202] * 10
+    cluster.strike(NAMESPACE, leader_of("EVENTS"), reaper=reaper)
+    second = [f"theo{number}" for number in range(10)]
+    assert events.post(APART, apart, *map(events.sign_up, second), attempts=120) == [202] * 10
+    mailed = {**witness.counts("tina", distinct=10), **witness.counts("theo", distinct=10)}
+    assert mailed == {f"{name}@example.com": 1 for name in (*first, *second)}
+    for number in range(3):
+        wait("pod", f"emailflow-nats-{number}", NAMESPACE, until="condition=Ready")
