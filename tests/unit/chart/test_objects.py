@@ -100,8 +100,9 @@ def test_network_policies_admit_the_ports_in_use_and_no_other(
     """Of the NATS that stands alone the cluster's port is in use by nobody."""
     for rendered in (everything, defaults):
         for policy in rendered.all("NetworkPolicy"):
-            selector = policy["spec"]["podSelector"]["matchLabels"].items()
-            [pod] = [each for each in pod_templates(rendered) if selector <= each["metadata"]["labels"].items()]
+            chosen = policy["spec"]["podSelector"]["matchLabels"].items()
+            pods = pod_templates(rendered)
+            [pod] = [each for each in pods if chosen <= each["metadata"]["labels"].items()]
             served = {port["containerPort"] for each in pod["spec"]["containers"] for port in each["ports"]}
             admitted = {port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]}
             assert admitted == served, policy["metadata"]["name"]
