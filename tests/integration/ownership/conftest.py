@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
@@ -154,17 +154,17 @@ class Sink:
 class Replica:
     """One runtime process."""
 
-    def __init__(self, url: str, name: str, folder: Path) -> None:
+    def __init__(self, url: str, name: str, folder: Path, *options: str) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
-        self._url = url
+        self._arguments = (url, name, *options)
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         script = Path(__file__).with_name("replica.py")
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, str(script), self._url, self.name, "mail", stdout=log, stderr=log
+                sys.executable, str(script), *self._arguments, stdout=log, stderr=log
             )
 
     def signal(self, number: int) -> None:
@@ -172,10 +172,15 @@ class Replica:
         assert self._process is not None
         os.kill(self._process.pid, number)
 
-    async def ended(self) -> int:
+    async def wait(self) -> int:
+        """Its return code, once it has ended."""
         assert self._process is not None
+        return await self._process.wait()
+
+    async def ended(self) -> int:
+        """The same, for one that was asked to."""
         async with asyncio.timeout(WITHIN):
-            return await self._process.wait()
+            return await self.wait()
 
     async def close(self) -> None:
         if self._process is not None and self._process.returncode is None:
@@ -211,9 +216,9 @@ class House:
         self._ingest = LogIngest(Catalog(plans), log, aliases, letters)
         self._tasks.append(asyncio.create_task(self._ingest.run()))
 
-    async def start(self, *names: str) -> None:
+    async def start(self, *names: str, options: Sequence[str] = ()) -> None:
         for name in names:
-            replica = self.replicas[name] = Replica(self.server.url, name, self._folder)
+            replica = self.replicas[name] = Replica(self.server.url, name, self._folder, *options)
             await replica.start()
 
     async def sign_up(self, n: str, **data: object) -> None:
