@@ -5,8 +5,9 @@ server_name: $POD_NAME
 port: 4222
 http_port: 8222
 max_payload: 8MB
-# A user's rights are in its JWT, which is part of the CONNECT line: 5 KB with one shard, 128 KB with 256.
-max_control_line: 256KB
+# A user's rights are in its JWT, which is part of the CONNECT line: 5 KB with one shard, 128 KB with 256, and
+# 450 KB if the names are as long as names may be.
+max_control_line: 512KB
 write_deadline: "10s"
 lame_duck_duration: "30s"
 lame_duck_grace_period: "5s"
