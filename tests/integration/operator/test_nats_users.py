@@ -2,21 +2,32 @@
 
 import asyncio
 import base64
+import json
+import re
+import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from emailflow_api.jetstream.naming import Names, Role
+from emailflow_api.jetstream.ownership import StreamOwner
+from emailflow_api.jetstream.permissions import Permissions, permissions
 from emailflow_operator.adapters.nats_connection import NatsConnection, Server, connect
+from emailflow_operator.adapters.nats_keys import USER, KeyPair, claims_in, credentials_file, new_key
 from emailflow_operator.errors import NatsUnreachable
+from emailflow_operator.reconcile.nats_claims import user_claims
 from emailflow_runtime.adapters.nats_server import find_binary
 
 from .conftest import FLOW, TEMPLATE, until
 
+CHART = Path(__file__).parents[3] / "charts/emailflow/templates/nats/_config.tpl"
 NATS_CONF = """
 listen: "127.0.0.1:{port}"
+http: "127.0.0.1:{monitor}"
+max_control_line: {line}
 jetstream {{ store_dir: "{store}", sync_interval: always, max_file_store: 4GB }}
 include ./auth.conf
 """
@@ -33,14 +44,30 @@ spec: {type: Smtp, smtp: {host: 127.0.0.1, port: 2525, tls: None}, from: {addres
 """
 
 
+LINE = re.search(r"max_control_line: (\w+)", CHART.read_text())[1]  # type: ignore[index]
+MANY_SHARDS = 256
+"""As many as the API takes."""
+
+
 @pytest.fixture
-async def start_nats(tmp_path: Path, free_port: int) -> AsyncIterator[Callable[[str], Any]]:
+def monitor_port() -> int:
+    """Another port that nobody had a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+async def start_nats(
+    tmp_path: Path, free_port: int, monitor_port: int
+) -> AsyncIterator[Callable[[str], Any]]:
     """Starts a nats-server with an auth.conf, as the chart's StatefulSet does."""
     running: list[asyncio.subprocess.Process] = []
 
     async def start(auth: str) -> None:
         (tmp_path / "auth.conf").write_text(auth)
-        (tmp_path / "nats.conf").write_text(NATS_CONF.format(port=free_port, store=tmp_path / "js"))
+        conf = NATS_CONF.format(port=free_port, monitor=monitor_port, line=LINE, store=tmp_path / "js")
+        (tmp_path / "nats.conf").write_text(conf)
         command = [find_binary(), "-c", str(tmp_path / "nats.conf"), "-l", str(tmp_path / "nats.log")]
         running.append(await asyncio.create_subprocess_exec(*command))
 
@@ -63,6 +90,19 @@ async def refused(connection: NatsConnection, subject: str) -> bool:
     except (TimeoutError, NatsUnreachable):
         return True
     return False
+
+
+async def condition(space: Any, name: str, kind: str) -> Any:
+    value = await space.get("emailruntimes", name)
+    return next(each for each in value["status"]["conditions"] if each["type"] == kind)
+
+
+def credentials(auth: dict[str, str], names: Names, role: Role, shards: int = 1) -> str:
+    """A new user of the installation's account, as the operator makes them."""
+    account, signing, user = KeyPair(auth["account.nk"]), KeyPair(auth["signing.nk"]), new_key(USER)
+    rights = permissions(names, role, shards=shards)
+    claims = user_claims(account.public, signing.public, user.public, "test", rights)
+    return credentials_file(signing.sign(claims), user.seed)
 
 
 async def test_an_installation_makes_its_own_keys_and_users(
@@ -94,6 +134,9 @@ async def test_an_installation_makes_its_own_keys_and_users(
     finally:
         await producer.close()
 
+    durable = await condition(space, "default", "Durable")
+    assert (durable["status"], durable["reason"]) == ("True", "SyncAlways")
+
     seeds = [value for key, value in auth.items() if key != "auth.conf"] + list(users.values())
     said = operator.log.read_text() + space.kubectl("get", "er,ef,cm", "-A", "-o=yaml")
     assert not any(part in said for seed in seeds for part in seed.split() if len(part) > 50)
@@ -119,3 +162,103 @@ async def test_a_restart_keeps_keys_and_users(space: Any, start_operator: Any, f
     await space.becomes("emailruntimes", "default", ("Unknown", "NatsUnreachable"))
     assert await secret(space, space.name, "emailflow-nats") == users
     assert await secret(space, first.home, "emailflow-nats-auth") == auth
+
+
+@pytest.fixture
+async def installed(space: Any, start_operator: Any, start_nats: Any, free_port: int) -> Any:
+    """An operator with its NATS: the keys, and how to start another operator."""
+    options = ["--watch-namespace", space.name, "--resync", "1", "--events-bytes", str(128 << 20)]
+    options += ["--nats-url", f"nats://127.0.0.1:{free_port}"]
+    operator = await start_operator(*options)
+    auth = await until(lambda: secret(space, operator.home, "emailflow-nats-auth"))
+    await start_nats(auth["auth.conf"])
+    return operator, auth, options
+
+
+async def test_nats_reads_the_rights_of_as_many_shards_as_there_may_be(
+    space: Any, installed: Any, free_port: int
+) -> None:
+    _, auth, _ = installed
+    names = Names("n" * 63, "r" * 63)
+    user = credentials(auth, names, Role.RUNTIME, MANY_SHARDS)
+
+    async def lets_in() -> bool:
+        try:
+            made = await connect(Server(f"nats://127.0.0.1:{free_port}", user))
+        except NatsUnreachable:
+            return False
+        await made.close()
+        return True
+
+    assert await until(lets_in), len(user)
+
+
+async def test_streams_of_a_runtime_that_was_deleted_while_nobody_looked_go_if_it_said_so(
+    space: Any, installed: Any, start_operator: Any, free_port: int
+) -> None:
+    operator, auth, options = installed
+    doomed = RUNTIME.replace("replicas: 0", "replicas: 0, deletionPolicy: Delete, shards: 2")
+    space.apply(doomed + "---" + RUNTIME.replace("name: default", "name: keeper"))
+    for name in ("default", "keeper"):
+        await space.becomes("emailruntimes", name, ("True", "Succeeded"))
+    # Somebody else's, in the same NATS: another installation, and a namespace that is not served.
+    rights = Permissions(("$JS.API.STREAM.>",), ("_INBOX_operator.>",))
+    account, signing, user = KeyPair(auth["account.nk"]), KeyPair(auth["signing.nk"]), new_key(USER)
+    claims = user_claims(account.public, signing.public, user.public, "test", rights)
+    everything = Server(f"nats://127.0.0.1:{free_port}", credentials_file(signing.sign(claims), user.seed))
+    nats = await connect(everything)
+    mine = await nats.api(f"STREAM.INFO.{space.name}_default_EVENTS")
+    installation = mine["config"]["metadata"]["emailflow.dev/installation"]
+    foreign = {
+        "FOREIGN": StreamOwner(space.name, "other", "Delete", "another"),
+        "UNWATCHED": StreamOwner("elsewhere", "default", "Delete", installation),
+    }
+    for name, owner in foreign.items():
+        await nats.api(f"STREAM.CREATE.{name}", {"name": name, "metadata": owner.metadata()})
+    assert await operator.stop() == 0
+    for name in ("default", "keeper"):
+        space.kubectl("delete", "er", name, f"--namespace={space.name}")
+    await start_operator(*options)
+
+    async def are_gone() -> bool:
+        there = [each["name"] for each in await nats.streams()]
+        return not any(f"{space.name}_default" in name for name in there)
+
+    assert await until(are_gone)
+    names = {each["name"] for each in await nats.streams()}
+    assert names >= {*foreign, f"{space.name}_keeper_EVENTS", f"{space.name}_keeper_STATE_0"}
+    await nats.close()
+
+
+async def test_credentials_that_were_replaced_are_used_no_more(
+    space: Any, installed: Any, free_port: int, monitor_port: int
+) -> None:
+    _, auth, _ = installed
+    users = [credentials(auth, Names(space.name, "default"), Role.OPERATOR) for _ in range(2)]
+
+    def give(user: str) -> None:
+        text = json.dumps(user)
+        space.apply(f"{{apiVersion: v1, kind: Secret, metadata: {{name: nats}}, stringData: {{c: {text}}}}}")
+
+    give(users[0])
+    own = f'nats: {{url: "nats://127.0.0.1:{free_port}", credentialsSecretRef: {{name: nats, key: c}}}}'
+    space.apply(RUNTIME.replace("replicas: 0", f"replicas: 0, {own}"))
+    await space.becomes("emailruntimes", "default", ("True", "Succeeded"))
+    # No system account is asked for a NATS that an EmailRuntime names itself.
+    assert (await condition(space, "default", "Durable"))["reason"] == "SyncUnknown"
+
+    async def connected() -> set[str]:
+        url = f"http://127.0.0.1:{monitor_port}/connz?auth=true"
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            found = await answer.json()
+        return {each.get("nkey") or each.get("authorized_user") for each in found["connections"]}
+
+    first, second = (claims_in(user)["sub"] for user in users)
+    assert first in await connected()
+    give(users[1])
+
+    async def only_the_second() -> bool:
+        there = await connected()
+        return second in there and first not in there
+
+    assert await until(only_the_second), await connected()

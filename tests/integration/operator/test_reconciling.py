@@ -1,6 +1,8 @@
 """Resources in, streams, consumers, plans, children and statuses out; flows come, change and go."""
 
+import base64
 import json
+import re
 from typing import Any
 
 import pytest
@@ -10,7 +12,9 @@ from emailflow_api.plans import content_hash
 from emailflow_api.plans.entries import from_entries
 from emailflow_api.reports import FlowReport, encode, key
 from emailflow_operator.adapters.data_plane import DataPlane
+from emailflow_operator.adapters.link_keys import ensure_keyring
 from emailflow_operator.adapters.nats_connection import NatsConnection
+from emailflow_operator.adapters.together import together
 
 from .conftest import FLOW, TEMPLATE, runtime, until
 
@@ -252,3 +256,50 @@ async def test_an_attached_file_and_a_template_body_may_be_config_maps(
     space.apply(CONFIG_MAP)
     space.kubectl("annotate", "emailtemplate", "hello", "again=yes", f"--namespace={space.name}")
     await space.becomes("emailtemplates", "hello", ("True", "Succeeded"))
+
+
+async def keyrings(space: Any) -> dict[str, str]:
+    found = await space.api.get(f"/api/v1/namespaces/{space.name}/secrets/emailflow-keys")
+    return found["data"] if found else {}
+
+
+async def test_link_keys_are_made_once_and_never_changed(
+    space: Any, nats_server: Any, start_operator: Any
+) -> None:
+    """Whoever makes them first wins: a person here, whose keys are beside those of another runtime."""
+    space.kubectl(
+        "create",
+        "secret",
+        "generic",
+        "emailflow-keys",
+        "--from-literal=default=mine",
+        f"--namespace={space.name}",
+    )
+    options = ("--watch-namespace", space.name)
+    first = await start_operator(*options)
+    space.apply(
+        runtime(nats_server.url) + "---" + runtime(nats_server.url).replace("name: default", "name: b")
+    )
+    for name in ("default", "b"):
+        await space.becomes("emailruntimes", name, ("True", "Succeeded"))
+    made = await keyrings(space)
+    assert base64.b64decode(made["default"]) == b"mine"
+    assert re.fullmatch(rb"\w+: [0-9a-f]{64}\n", base64.b64decode(made["b"]))
+
+    await first.stop()
+    await start_operator(*options)
+    space.apply(EVENT_TYPE)
+    await space.becomes("eventtypes", "signed-up", ("True", "Succeeded"))
+    space.delete("er", "b")
+    space.apply(runtime(nats_server.url).replace("name: default", "name: c"))
+    await space.becomes("emailruntimes", "c", ("True", "Succeeded"))
+    later = await keyrings(space)
+    assert {name: later[name] for name in made} == made
+
+
+async def test_two_who_make_link_keys_at_once_make_one(space: Any) -> None:
+    await together(lambda _: ensure_keyring(space.api, space.name, "default"), range(10), limit=10)
+    made = await keyrings(space)
+    await ensure_keyring(space.api, space.name, "default")
+    assert await keyrings(space) == made
+    assert set(made) == {"default"}

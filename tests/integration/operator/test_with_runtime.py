@@ -1,7 +1,9 @@
 """The operator and a real `emailflow runtime`, as in a cluster: applied, Ready, mailed, deleted."""
 
 import asyncio
+import base64
 import json
+import re
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -31,15 +33,35 @@ class Pod:
         path = f"/api/v1/namespaces/{self._space.name}/configmaps/emailflow-default"
         written = await until(lambda: self._space.api.get(path))
         settings = decode(written["data"]["runtime.json"].encode())
-        secrets = self._folder / "secrets"
+        secrets = await self._mount_secrets()
         file = self._folder / "runtime.json"
         credentials = settings.nats_credentials.replace(settings.secrets, str(secrets))
-        local = {"secrets": str(secrets), "nats_credentials": credentials}
+        keyring = settings.keyring.replace(settings.secrets, str(secrets))
+        local = {"secrets": str(secrets), "nats_credentials": credentials, "keyring": keyring}
+        self._ports.unlink(missing_ok=True)
         file.write_bytes(encode(replace(settings, events_port=0, admin_port=0, **local)))
         command = [sys.executable, "-m", "emailflow_cli", "runtime", "--settings", str(file)]
         command += ["--host", "127.0.0.1", "--ports-file", str(self._ports)]
         with (self._folder / "pod.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log)
+
+    async def _mount_secrets(self) -> Path:
+        """Secrets as folders, those that the Deployment mounts."""
+        base = self._space.name
+        found = await until(
+            lambda: self._space.api.get(f"/apis/apps/v1/namespaces/{base}/deployments/emailflow-default")
+        )
+        for volume in found["spec"]["template"]["spec"]["volumes"]:
+            if "secret" in volume:
+                name = volume["secret"]["secretName"]
+                path = f"/api/v1/namespaces/{base}/secrets/{name}"
+                secret = await until(lambda path=path: self._space.api.get(path))
+                folder = self._folder / "secrets" / name
+                folder.mkdir(parents=True, exist_ok=True)
+                for each in volume["secret"]["items"]:
+                    value = base64.b64decode(secret["data"][each["key"]])
+                    (folder / each["path"]).write_bytes(value)
+        return self._folder / "secrets"
 
     async def stop(self) -> None:
         if self._process is not None and self._process.returncode is None:
@@ -52,6 +74,17 @@ class Pod:
                 await self._process.wait()
         if (log := self._folder / "pod.log").exists():
             sys.stdout.write(log.read_text())  # shown when the test has failed
+
+    async def shows(self, path: str) -> int:
+        """How it answers a GET on the port that the world reaches; 0 while it doesn't."""
+        if not self._ports.exists():
+            return 0
+        url = f"http://127.0.0.1:{json.loads(self._ports.read_text())['events']}{path}"
+        try:
+            async with aiohttp.ClientSession() as session, session.get(url) as answer:
+                return answer.status
+        except aiohttp.ClientError:
+            return 0
 
     async def accepts(self, kind: str, name: str) -> bool:
         """Send an event; whether it was accepted."""
@@ -74,6 +107,15 @@ class Pod:
 @pytest.fixture
 async def pod(space: Any, tmp_path: Path) -> AsyncIterator[Pod]:
     made = Pod(space, tmp_path)
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+async def replica(space: Any, tmp_path: Path) -> AsyncIterator[Pod]:
+    """A second pod of the same runtime."""
+    (folder := tmp_path / "replica").mkdir()
+    made = Pod(space, folder)
     yield made
     await made.stop()
 
@@ -130,3 +172,32 @@ async def test_runtimes_go_on_without_the_operator(
         return mailbox[0].messages().messages
 
     assert await until(arrived)
+
+
+async def test_a_mails_link_holds_on_every_replica_and_after_restarts(
+    space: Any, served: OperatorProcess, pod: Pod, replica: Pod, mailbox: tuple[MailCatcher, int]
+) -> None:
+    space.apply(FLOW + "---" + TEMPLATE)
+    await space.becomes("emailflows", "hello", ("True", "Succeeded"))
+    assert await until(lambda: pod.accepts("com.example.signed_up", "ana"))
+
+    async def arrived() -> Any:
+        return mailbox[0].messages().messages
+
+    (mail,) = await until(arrived)
+    opened = mailbox[0].message(mail.id)
+    assert opened is not None
+    found = re.search(rb"<https://mail.example.com(/l/[^>]+)>", opened.source)
+    assert found is not None
+    link = found[1].decode()
+
+    async def is_known(by: Pod) -> bool:
+        return await by.shows(link) == 200
+
+    await replica.start()
+    assert await until(lambda: is_known(replica))
+    await served.stop()
+    await pod.stop()
+    await pod.start()
+    assert await until(lambda: is_known(pod))
+    assert await pod.shows("/l/made-up") == 400
