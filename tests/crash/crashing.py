@@ -66,9 +66,10 @@ async def crash(house: House, point: Crash, count: int = 1) -> None:
 
     Where a mail's outcome must be known the mail is alone, so that no other one can be half-way.
     """
-    strict = count == 1 and not point.unknown
+    lives = [*_before(point), point]
+    strict = count == 1 and not any(each.unknown or each.beside for each in lives)
     await send(house, point.load, 1 if strict else MAILS)
-    for each in _before(point):
+    for each in lives[:-1]:
         await _killed(house, each, 1)
     await _killed(house, point, count)
     house.begin()

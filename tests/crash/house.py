@@ -9,7 +9,7 @@ import itertools
 import json
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -81,19 +81,21 @@ class House:
                 config["ack_wait"] = SECOND
             body = {"stream_name": stream, "config": config}
             await self._made(f"CONSUMER.CREATE.{stream}.{config['name']}", body)
-        await provision_flows(self.connection, plans)
-        await PlanBucket(self.connection, self.names.bucket("PLANS")).write(plans)
+        await self._again(lambda: provision_flows(self.connection, plans))
+        await self._again(PlanBucket(self.connection, self.names.bucket("PLANS")).write, plans)
 
     async def _made(self, subject: str, body: dict[str, Any]) -> None:
-        """Ask until it is made: a cluster that elects its leaders answers nothing."""
-        while True:
-            try:
-                await self.connection.api(subject, body)
-                return
-            except (Unavailable, JetStreamError) as not_yet:
-                if isinstance(not_yet, JetStreamError) and self._servers.count == 1:
-                    raise
-                await asyncio.sleep(AGAIN)
+        await self._again(self.connection.api, subject, body)
+
+    async def _again(self, ask: Callable[..., Awaitable[object]], *arguments: object) -> None:
+        """Ask until it is done: a cluster that elects its leaders answers nothing, or that it can't now."""
+        async with asyncio.timeout(WITHIN):
+            while True:
+                try:
+                    await ask(*arguments)
+                    return
+                except (Unavailable, JetStreamError):
+                    await asyncio.sleep(AGAIN)
 
     # --- lives --------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ spec:
   type: Smtp
   smtp: {{host: 127.0.0.1, port: {port}, tls: None}}
   from: {{address: shop@example.com}}
+  retry: {{backoff: PT1S, maxBackoff: PT2S}}
 ---
 apiVersion: emailflow.dev/v1alpha1
 kind: ContactPolicy

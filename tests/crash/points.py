@@ -18,13 +18,15 @@ CONSENT, UNREADABLE, BROKEN, TIMER, STOP = "consent", "unreadable", "broken", "t
 class Crash(NamedTuple):
     """Before what is awaited at `place`, or once it is `over`; `load` is what is sent meanwhile (`stop`: and
     then the process is asked to end). `first`: the point that the life before was killed at, since nothing
-    leads here else. `unknown`: a mail may have been handed over, so that its outcome may be unknown."""
+    leads here else. `unknown`: the mail at the point may have been handed over, so that its outcome may be
+    unknown; `beside`: mails go on beside it, which may be half-way."""
 
     place: Place
     over: bool
     load: str = HTTP
     first: str = ""
     unknown: bool = False
+    beside: bool = False
 
 
 def _before(
@@ -52,16 +54,16 @@ class Accepting(Enum):
 
     HTTP_RECEIVED = _before(_HTTP, "HttpDoor._hand_in", "self._ingest.accept")
     HTTP_STORED = _after(_HTTP, "HttpDoor._hand_in", "self._ingest.accept")
-    HTTP_ANSWERED = _after(_HTTP, "HttpDoor.__call__", "reply.send")
+    HTTP_ANSWERED = _after(_HTTP, "HttpDoor.__call__", "reply.send", beside=True)
     NATS_TAKEN = _after(_NATS, "NatsDoor._take", "self._queue.take", NATS)
     NATS_STORED = _after(_NATS, "NatsDoor._settle", "self._ingest.accept", NATS)
-    NATS_ACKNOWLEDGING = _before(_NATS, "NatsDoor._serve", "self._queue.acknowledge", NATS)
-    NATS_ACKNOWLEDGED = _after(_NATS, "NatsDoor._serve", "self._queue.acknowledge", NATS)
-    REFUSAL_KEPT = _after(_IN, "InboundStream.refuse", "publish_all", REFUSED)
-    REFUSAL_NOTED = _after(_NATS, "NatsDoor._refuse", "self._queue.refuse", REFUSED)
-    REFUSAL_ANSWERED = _after(_NATS, "NatsDoor._refuse", "self._queue.answer", REFUSED)
+    NATS_ACKNOWLEDGING = _before(_NATS, "NatsDoor._serve", "self._queue.acknowledge", NATS, beside=True)
+    NATS_ACKNOWLEDGED = _after(_NATS, "NatsDoor._serve", "self._queue.acknowledge", NATS, beside=True)
+    REFUSAL_KEPT = _after(_IN, "InboundStream.refuse", "publish_all", REFUSED, beside=True)
+    REFUSAL_NOTED = _after(_NATS, "NatsDoor._refuse", "self._queue.refuse", REFUSED, beside=True)
+    REFUSAL_ANSWERED = _after(_NATS, "NatsDoor._refuse", "self._queue.answer", REFUSED, beside=True)
     CONTRACT_LETTER_KEPT = _after(
-        "app/ingest", "LogIngest._fulfils_contract", "self._dead_letters.keep", CONTRACT
+        "app/ingest", "LogIngest._fulfils_contract", "self._dead_letters.keep", CONTRACT, beside=True
     )
     ALIASES_CLAIMING = _before("adapters/jetstream/alias_bucket", "AliasBucket.claim", "publish_all")
     ALIASES_CLAIMED = _after("app/ingest", "LogIngest._contact_keys", "self._aliases.claim")
@@ -69,17 +71,17 @@ class Accepting(Enum):
     LOG_STORED = _after("adapters/jetstream/event_log", "JetStreamEventLog.append", "publish_all")
     LOG_APPENDED = _after("app/ingest", "LogIngest._append_groups", "self._log.append")
 
-    SINGLES_WRITING = _before(_BATCH, "_publish_singly", "connection.wire.send")
-    SINGLES_WRITTEN = _after(_BATCH, "_publish_singly", "connection.wire.send")
-    SINGLES_HEARD = _after(_BATCH, "_publish_singly", "asyncio.gather")
-    BATCH_WRITING = _before(_BATCH, "_publish_batch", "connection.wire.send", unknown=True)
-    BATCH_WRITTEN = _after(_BATCH, "_publish_batch", "connection.wire.send", unknown=True)
-    BATCH_OPENED = _after(_BATCH, "_publish_batch", "asyncio.wait", unknown=True)
-    BATCH_COMMITTED = _after(_BATCH, "_publish_batch", "last", unknown=True)
-    FRAMES_BUFFERED = _after(_WIRE, "Wire.send", "self._client._send_command")
-    FRAMES_FLUSHED = _after(_WIRE, "Wire.send", "self._client._flush_pending")
-    REQUEST_WRITTEN = _after(_CONNECTION, "Connection.request", "self.wire.send")
-    MESSAGE_WRITTEN = _after(_CONNECTION, "Connection.publish", "self.client.publish", NATS)
+    SINGLES_WRITING = _before(_BATCH, "_publish_singly", "connection.wire.send", beside=True)
+    SINGLES_WRITTEN = _after(_BATCH, "_publish_singly", "connection.wire.send", beside=True)
+    SINGLES_HEARD = _after(_BATCH, "_publish_singly", "asyncio.gather", beside=True)
+    BATCH_WRITING = _before(_BATCH, "_publish_batch", "connection.wire.send", beside=True)
+    BATCH_WRITTEN = _after(_BATCH, "_publish_batch", "connection.wire.send", beside=True)
+    BATCH_OPENED = _after(_BATCH, "_publish_batch", "asyncio.wait", beside=True)
+    BATCH_COMMITTED = _after(_BATCH, "_publish_batch", "last", beside=True)
+    FRAMES_BUFFERED = _after(_WIRE, "Wire.send", "self._client._send_command", beside=True)
+    FRAMES_FLUSHED = _after(_WIRE, "Wire.send", "self._client._flush_pending", beside=True)
+    REQUEST_WRITTEN = _after(_CONNECTION, "Connection.request", "self.wire.send", beside=True)
+    MESSAGE_WRITTEN = _after(_CONNECTION, "Connection.publish", "self.client.publish", NATS, beside=True)
 
 
 class Deciding(Enum):
@@ -87,41 +89,49 @@ class Deciding(Enum):
 
     CONTACTS_PULLED = _after("app/contacts", "ContactReader.run", "self._feed.next_batch")
     CONSENT_WRITTEN = _after(
-        "adapters/jetstream/consent_bucket", "ConsentBucket.put", "self._connection.request", CONSENT
+        "adapters/jetstream/consent_bucket",
+        "ConsentBucket.put",
+        "self._connection.request",
+        CONSENT,
+        beside=True,
     )
-    CONSENT_KNOWN = _after("app/contacts", "ContactReader.run", "self._consents.put", CONSENT)
-    CONTACT_LETTER_KEPT = _after("app/contacts", "ContactReader._dead", "self._dead_letters.keep", UNREADABLE)
-    CONTACTS_COMMITTED = _after("app/contacts", "ContactReader._acknowledge", "committed")
+    CONSENT_KNOWN = _after("app/contacts", "ContactReader.run", "self._consents.put", CONSENT, beside=True)
+    CONTACT_LETTER_KEPT = _after(
+        "app/contacts", "ContactReader._dead", "self._dead_letters.keep", UNREADABLE, beside=True
+    )
+    CONTACTS_COMMITTED = _after("app/contacts", "ContactReader._acknowledge", "committed", beside=True)
 
-    PULL_WRITTEN = _after(_FEED, "PinnedFeed._keep_pulling", "self._connection.wire.send")
+    PULL_WRITTEN = _after(_FEED, "PinnedFeed._keep_pulling", "self._connection.wire.send", beside=True)
     EVENTS_PULLED = _after("app/flow_runner", "FlowRunner.run", "self.feed.next_batch")
     EVENT_DECIDED = _after("app/flow_runner", "FlowRunner._decide", "self._desk.decide")
     LETTER_WRITTEN = _after(
-        "adapters/jetstream/dead_letter_stream", "DeadLetterStream.keep", "publish_all", NOBODY
+        "adapters/jetstream/dead_letter_stream", "DeadLetterStream.keep", "publish_all", NOBODY, beside=True
     )
-    LETTERS_KEPT = _after("app/flow_runner", "FlowRunner._acknowledge", "self._desk.kept", NOBODY)
-    COMMITTING = _before("app/writer", "Writer._commit", "self._store.commit")
-    COMMIT_ANSWERED = _after(_STATE, "JetStreamStateStore.commit", "publish_all")
-    COMMITTED = _after("app/writer", "Writer._commit", "self._store.commit")
-    EVENTS_COMMITTED = _after("app/flow_runner", "FlowRunner._acknowledge", "committed")
-    ACKNOWLEDGING = _before(_FEED, "PinnedFeed._acknowledge", "self._connection.wire.send")
-    ACKNOWLEDGED = _after(_FEED, "PinnedFeed._acknowledge", "self._connection.wire.send")
+    LETTERS_KEPT = _after(
+        "app/flow_runner", "FlowRunner._acknowledge", "self._desk.kept", NOBODY, beside=True
+    )
+    COMMITTING = _before("app/writer", "Writer._commit", "self._store.commit", beside=True)
+    COMMIT_ANSWERED = _after(_STATE, "JetStreamStateStore.commit", "publish_all", beside=True)
+    COMMITTED = _after("app/writer", "Writer._commit", "self._store.commit", beside=True)
+    EVENTS_COMMITTED = _after("app/flow_runner", "FlowRunner._acknowledge", "committed", beside=True)
+    ACKNOWLEDGING = _before(_FEED, "PinnedFeed._acknowledge", "self._connection.wire.send", beside=True)
+    ACKNOWLEDGED = _after(_FEED, "PinnedFeed._acknowledge", "self._connection.wire.send", beside=True)
 
-    RELAYING = _before("app/relay", "Relay._publish", "self._log.append")
-    RELAYED = _after("app/relay", "Relay._publish", "self._log.append")
+    RELAYING = _before("app/relay", "Relay._publish", "self._log.append", beside=True)
+    RELAYED = _after("app/relay", "Relay._publish", "self._log.append", beside=True)
 
     TIMERS_PULLED = _after("app/timers", "Timers.run", "self._feed.next_batch", TIMER)
     TIMER_AT_BARRIER = _after("app/timers", "Timers._fire", "runner.passed", TIMER)
     TIMER_DECIDED = _after("app/timers", "Timers._wake", "self._desk.decide", TIMER)
-    TIMER_COMMITTED = _after("app/timers", "Timers._acknowledge", "self._desk.committed", TIMER)
+    TIMER_COMMITTED = _after("app/timers", "Timers._acknowledge", "self._desk.committed", TIMER, beside=True)
 
 
 class Sending(Enum):
     """From a mail that was asked for to its recorded outcome."""
 
     MAIL_COMPOSED = _after("app/sender", "Sender._compose", "self._composer.compose")
-    MAIL_WITHHELD = _after("app/sender", "Sender._withhold", "self._desk.decide", CONSENT)
-    MAIL_BROKEN = _after("app/sender", "Sender._broken", "self._desk.decide", BROKEN)
+    MAIL_WITHHELD = _after("app/sender", "Sender._withhold", "self._desk.decide", CONSENT, beside=True)
+    MAIL_BROKEN = _after("app/sender", "Sender._broken", "self._desk.decide", BROKEN, beside=True)
     INTENT_DECIDED = _after("app/sender", "Sender._intend", "self._desk.decide")
     INTENT_COMMITTED = _after("app/sender", "Sender._intend", "self._desk.committed", unknown=True)
     HANDING_OVER = _before("app/lanes", "Lane.watch", "handing_over", unknown=True)
@@ -140,7 +150,7 @@ class Owning(Enum):
     REPLICA_ANNOUNCED = _after("app/ownership", "Ownership._look", "self._leases.announce")
     LEASE_WRITTEN = _after(_LEASES, "LeaseBucket._put", "self._connection.request")
     LEASE_TAKEN = _after("app/ownership", "Ownership._take", "self._leases.take")
-    LEASE_RENEWED = _after("app/ownership", "Ownership._keep", "self._leases.take", unknown=True)
+    LEASE_RENEWED = _after("app/ownership", "Ownership._keep", "self._leases.take", beside=True)
     EPOCH_WRITTEN = _after(_STATE, "JetStreamStateStore.claim", "publish_all")
     EPOCH_CLAIMED = _after("app/shard", "Shard.run", "self._store.claim")
     POSITION_READ = _after("app/shard", "Shard.run", "self._store.relay_position")
@@ -168,7 +178,7 @@ class Owning(Enum):
         "app/shard", "Shard._wake", "self._timers.wake_at_barrier", TIMER, first="TIMERS_PULLED"
     )
 
-    MAILS_DRAINED = _after("app/shard", "Shard.stop", "self._sender.drained", STOP)
+    MAILS_DRAINED = _after("app/shard", "Shard.stop", "self._sender.drained", STOP, beside=True)
     OUTCOMES_COMMITTED = _after("app/shard", "Shard.stop", "self._desk.committed", STOP)
     FACTS_DRAINED = _after("app/shard", "Shard.stop", "self._relay.drained", STOP)
     POSITION_COMMITTED = _after("app/shard", "Shard.stop", "self._desk.committed", STOP, nth=2)
