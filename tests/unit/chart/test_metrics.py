@@ -1,9 +1,13 @@
 """Alerts and the dashboard ask for series that there are, by labels that these have."""
 
 import json
+import os
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 
+import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 from tests.unit.chart.conftest import CHART, Rendered
@@ -42,6 +46,16 @@ def test_alerts_ask_for_series_that_there_are() -> None:
         found = asked(alert["expr"])
         assert found, alert["alert"]
         assert found <= names, alert["alert"]
+
+
+def test_prometheus_takes_the_alerts() -> None:
+    promtool = shutil.which(os.environ.get("PROMTOOL") or "promtool")
+    if promtool is None:
+        pytest.skip("there is no promtool: neither PROMTOOL nor the PATH leads to one")
+    command = [promtool, "check", "rules", str(CHART / "files/alerts.yaml")]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert f"SUCCESS: {len(list(alerts()))} rules" in answer.stdout
 
 
 def test_the_dashboard_asks_for_series_that_there_are() -> None:
