@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 from emailflow_api.plans import ProviderPlan
 from emailflow_runtime.app.breaker import Breaker, troubled
@@ -27,6 +28,17 @@ takes mails in a millisecond deserves more of them on their way than it has conn
 MOST_WAITING = 10_000
 """Mails that wait in memory for one provider."""
 PARKED_AT_LEAST = 10.0
+
+
+class LaneState(NamedTuple):
+    """How a provider's lane stands: whether its circuit is closed (mails go out as usual), how many may be on
+    their way at once, how many are, and how many wait in memory."""
+
+    provider: str
+    closed: bool
+    places: int
+    under_way: int
+    waiting: int
 
 
 class LaneClosed(EmailFlowError):
@@ -112,6 +124,12 @@ class Lane:
             if bucket is not None:
                 domains[name] = bucket
         self._domains = domains
+
+    @property
+    def state(self) -> LaneState:
+        """How it stands now."""
+        waiting = sum(not turn.done() for turn in self._waiting)
+        return LaneState(self.provider.name, self._breaker.closed, self._open, self._busy, waiting)
 
     def check(self) -> None:
         """Raises LaneClosed when a mail need not even be made: it could not go."""
@@ -216,6 +234,10 @@ class Lanes:
             self._share = share
             for lane in self._lanes.values():
                 lane.keep_to(lane.provider, share)
+
+    def states(self) -> list[LaneState]:
+        """How each lane stands."""
+        return [lane.state for lane in self._lanes.values()]
 
     def to(self, provider: ProviderPlan) -> Lane:
         """The lane to a provider as it is declared now."""

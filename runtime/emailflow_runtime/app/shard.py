@@ -126,8 +126,10 @@ class Shard:
 
     async def run(self) -> None:
         """Own the shard until cancelled. Raises EpochLost when somebody else owns it."""
+        began = asyncio.get_running_loop().time()
         await self._store.claim()
         left = await self._store.in_hand()
+        telemetry = self._outside.telemetry
         # Nothing is sent before these have been decided, whoever read them.
         self._reading.begin(await self._barrier.end())
         relayed = await self._store.relay_position()
@@ -149,14 +151,18 @@ class Shard:
                     reporter = Reporter(self._index, self._outside.catalog, self._census, reports, unread)
                     group.create_task(self._keep("reports", reporter.run))
                 self.ready.set()
-                self._outside.telemetry.owned(self._index, held=True)
+                telemetry.owned(self._index, held=True)
+                telemetry.taken_over(
+                    self._index, clean=left.clean, seconds=asyncio.get_running_loop().time() - began
+                )
         except BaseExceptionGroup as ended:
             if (lost := ended.subgroup(EpochLost)) is not None:
+                telemetry.lost(self._index)
                 raise EpochLost(str(lost.exceptions[0])) from ended
             raise
         finally:
             self.ready.clear()
-            self._outside.telemetry.owned(self._index, held=False)
+            telemetry.owned(self._index, held=False)
             await self._close()
 
     async def stop(self) -> None:

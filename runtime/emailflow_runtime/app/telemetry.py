@@ -20,6 +20,13 @@ class Telemetry(Protocol):
     def owned(self, shard: int, *, held: bool) -> None:
         """This process decides for the shard from now on, or no longer."""
 
+    def taken_over(self, shard: int, *, clean: bool, seconds: float) -> None:
+        """It has become the shard's owner, so many seconds after it took the epoch; `clean`: the owner
+        before had ended in good order."""
+
+    def lost(self, shard: int) -> None:
+        """The shard that it decided for is somebody else's."""
+
     def relaying(self, shard: int, backlog: Callable[[], int]) -> None:
         """How to ask for the number of facts of a shard that are not in EVENTS yet."""
 
@@ -31,6 +38,12 @@ class Silence:
         """See Telemetry."""
 
     def owned(self, shard: int, *, held: bool) -> None:
+        """See Telemetry."""
+
+    def taken_over(self, shard: int, *, clean: bool, seconds: float) -> None:
+        """See Telemetry."""
+
+    def lost(self, shard: int) -> None:
         """See Telemetry."""
 
     def relaying(self, shard: int, backlog: Callable[[], int]) -> None:
@@ -52,6 +65,16 @@ class Several:
         """See Telemetry."""
         for each in self._watchers:
             each.owned(shard, held=held)
+
+    def taken_over(self, shard: int, *, clean: bool, seconds: float) -> None:
+        """See Telemetry."""
+        for each in self._watchers:
+            each.taken_over(shard, clean=clean, seconds=seconds)
+
+    def lost(self, shard: int) -> None:
+        """See Telemetry."""
+        for each in self._watchers:
+            each.lost(shard)
 
     def relaying(self, shard: int, backlog: Callable[[], int]) -> None:
         """See Telemetry."""

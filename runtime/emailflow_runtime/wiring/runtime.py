@@ -73,6 +73,7 @@ class Runtime:
         self._renderer = RenderPool()
         self._ways_out = WaysOut(surroundings.secrets, surroundings.catcher_port)
         lanes = Lanes()
+        watched.metrics.lanes = lanes.states
         lost: dict[str, int] = {}
         self._outside = Outside(
             catalog=self.catalog,

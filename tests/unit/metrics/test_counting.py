@@ -3,6 +3,7 @@
 import pytest
 
 from emailflow_runtime.adapters.metrics import FlowLag, Metrics
+from emailflow_runtime.app.lanes import LaneState
 from emailflow_runtime.core import facts as f
 from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.core.evolve import evolve
@@ -128,3 +129,18 @@ async def test_gauges_are_asked_for_when_the_page_is(metrics):
     assert b'emailflow_relay_backlog_facts{shard="0"} 3.0' in second
     assert b'emailflow_shard_owned{shard="0"} 1.0' in second
     assert b"emailflow_nats_connected 1.0" in second
+
+
+async def test_lanes_and_take_overs_are_shown(metrics):
+    metrics.lanes = lambda: [LaneState("relay", closed=False, places=8, under_way=3, waiting=40)]
+    metrics.taken_over(0, clean=False, seconds=0.2)
+    metrics.lost(0)
+    page = await metrics.page()
+
+    assert b'emailflow_provider_up{provider="relay"} 0.0' in page
+    assert b'emailflow_provider_places{provider="relay"} 8.0' in page
+    assert b'emailflow_provider_mails{provider="relay",state="waiting"} 40.0' in page
+    assert b'emailflow_provider_mails{provider="relay",state="under_way"} 3.0' in page
+    assert b'emailflow_shard_takeovers_total{end="unclean",shard="0"} 1.0' in page
+    assert b"emailflow_shard_takeover_seconds_count 1.0" in page
+    assert b'emailflow_shards_lost_total{shard="0"} 1.0' in page

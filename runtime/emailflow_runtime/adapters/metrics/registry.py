@@ -13,6 +13,7 @@ from prometheus_client import (
 )
 
 from emailflow_runtime.adapters.metrics.series import Series
+from emailflow_runtime.app.lanes import LaneState
 from emailflow_runtime.app.sender import START_WITHIN
 from emailflow_runtime.core import facts as f
 from emailflow_runtime.core.journey import Journey
@@ -39,7 +40,7 @@ class FlowLag(NamedTuple):
 
 
 class Metrics:
-    """A Telemetry. `lags` is asked at each scrape, `connected` too."""
+    """A Telemetry. `lags` is asked at each scrape, `lanes` and `connected` too."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -49,6 +50,7 @@ class Metrics:
         self.series = Series(self.registry)
         self.lags: Callable[[], Awaitable[Iterable[FlowLag]]] | None = None
         self.connected: Callable[[], bool] | None = None
+        self.lanes: Callable[[], Iterable[LaneState]] | None = None
         self._backlogs: dict[int, Callable[[], int]] = {}
 
     async def page(self) -> bytes:
@@ -58,12 +60,30 @@ class Metrics:
             series.nats_connected().set(self.connected())
         for shard, backlog in self._backlogs.items():
             series.relay_backlog(str(shard)).set(backlog())
+        if self.lanes is not None:
+            self._show_lanes(self.lanes())
         if self.lags is not None:
             found = {(_name(lag.flow), str(lag.shard)): lag.events for lag in await self.lags()}
             series.flow_lag.keep_only(found)
             for labels, events in found.items():
                 series.flow_lag(*labels).set(events)
         return generate_latest(self.registry)
+
+    def _show_lanes(self, lanes: Iterable[LaneState]) -> None:
+        for lane in lanes:
+            self.series.provider_up(lane.provider).set(lane.closed)
+            self.series.provider_places(lane.provider).set(lane.places)
+            self.series.provider_mails(lane.provider, "waiting").set(lane.waiting)
+            self.series.provider_mails(lane.provider, "under_way").set(lane.under_way)
+
+    def taken_over(self, shard: int, *, clean: bool, seconds: float) -> None:
+        """See Telemetry."""
+        self.series.shard_takeovers(str(shard), "clean" if clean else "unclean").inc()
+        self.series.takeover_seconds().observe(seconds)
+
+    def lost(self, shard: int) -> None:
+        """See Telemetry."""
+        self.series.shards_lost(str(shard)).inc()
 
     def owned(self, shard: int, *, held: bool) -> None:
         """See Telemetry."""

@@ -53,7 +53,21 @@ class Series:
         self.timer_lateness = histogram(
             "timer_lateness_seconds", "From the moment a wait was due to its decision.", LATENCY
         )
+        self._lanes()
         self.render_seconds = histogram("render_seconds", "Rendering of one mail.", SHORT, "result")
+
+    def _lanes(self) -> None:
+        gauge = self._gauge
+        self.provider_up = gauge("provider_up", "0 while this process leaves the provider alone.", "provider")
+        self.provider_mails = gauge(
+            "provider_mails",
+            "Mails in a provider's lane: `waiting` for a place, or `under_way`.",
+            "provider",
+            "state",
+        )
+        self.provider_places = gauge(
+            "provider_places", "Mails that may be on their way to the provider at once.", "provider"
+        )
 
     def _inside(self) -> None:
         gauge, histogram = self._gauge, self._histogram
@@ -69,6 +83,15 @@ class Series:
         )
         self.relay_backlog = gauge("relay_backlog_facts", "Facts that are not in EVENTS yet.", "shard")
         self.shard_owned = gauge("shard_owned", "1 while this process decides for the shard.", "shard")
+        began = (
+            "Shards that this process has begun to own, by how the owner before ended: `clean`, `unclean`."
+        )
+        self.shard_takeovers = self._counter("shard_takeovers", began, "shard", "end")
+        taken = "From the epoch of a new owner to its first decisions."
+        self.takeover_seconds = histogram("shard_takeover_seconds", taken, LATENCY)
+        self.shards_lost = self._counter(
+            "shards_lost", "Shards that were somebody else's all at once.", "shard"
+        )
         self.nats_connected = gauge("nats_connected", "1 while the connection to NATS is up.")
 
 

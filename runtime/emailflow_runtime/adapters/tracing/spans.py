@@ -79,6 +79,12 @@ class Tracing:
     def owned(self, shard: int, *, held: bool) -> None:
         """See Telemetry."""
 
+    def taken_over(self, shard: int, *, clean: bool, seconds: float) -> None:
+        """See Telemetry."""
+
+    def lost(self, shard: int) -> None:
+        """See Telemetry."""
+
     def relaying(self, shard: int, backlog: Callable[[], int]) -> None:
         """See Telemetry."""
 
