@@ -49,6 +49,7 @@ spec:
   smtp: {{host: 127.0.0.1, port: {port}, tls: None}}
   from: {{address: shop@example.com}}
   rate: {rate}
+  retry: {{backoff: PT2S}}
 ---
 apiVersion: emailflow.dev/v1alpha1
 kind: EmailFlow

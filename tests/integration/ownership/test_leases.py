@@ -33,8 +33,9 @@ async def replica(server: NatsServer) -> AsyncIterator[Replica]:
     async def one(name: str) -> LeaseBucket:
         connections.append(await connect(Credentials(server.url), name))
         made = LeaseBucket(connections[-1], RUNTIME, name)
-        await until(made, lambda _: True)
         await made.listen()
+        # The server has heard of the subscription when it answers what was asked after it.
+        await until(made, lambda _: True)
         return made
 
     yield one

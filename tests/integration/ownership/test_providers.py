@@ -17,11 +17,27 @@ async def test_two_owners_together_keep_the_providers_rate(house: House) -> None
     await asyncio.gather(*(house.sign_up(f"u{number}") for number in range(MAILS)))
     await house.until_delivered()
     sent_once(house)
+    kept(house, PER_SECOND, BURST)
+
+
+async def test_two_owners_together_keep_the_rate_of_a_domain(house: House) -> None:
+    rate = f"{{perDomain: [{{domain: example.com, perSecond: {PER_SECOND}}}]}}"
+    await house.declare(compiled(house.sink.port, shards=2, rate=rate))
+    await house.start("a", "b")
+    await house.until_owned("a", "b")
+    await asyncio.gather(*(house.sign_up(f"u{number}") for number in range(MAILS)))
+    await house.until_delivered()
+    sent_once(house)
+    kept(house, PER_SECOND, burst=2)
+
+
+def kept(house: House, per_second: float, burst: float) -> None:
+    """No stretch of time has seen more mails than the rate and its burst allow."""
     at = sorted(house.sink.at)
     for start in range(len(at)):
         for end in range(start, len(at)):
             # A mail may take a little longer on its way than the next one.
-            assert end - start + 1 <= PER_SECOND * (at[end] - at[start] + 0.3) + BURST
+            assert end - start + 1 <= per_second * (at[end] - at[start] + 0.3) + burst
 
 
 async def test_a_provider_that_is_down_gets_few_connections_and_every_mail_when_it_is_back(
