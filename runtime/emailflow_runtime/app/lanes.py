@@ -94,6 +94,38 @@ class TokenBucket:
         self._at = now
 
 
+class Handovers:
+    """So many mails at a time. When there may be fewer, none begins until enough have ended."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        self._free = asyncio.Semaphore(0)
+        self._surplus = 0
+        """How many places are to go when they become free."""
+
+    def resize(self, most: int) -> None:
+        """Keep to this many from now on; who waits already is let in when there may be more."""
+        more, self.most = most - self.most, most
+        self._surplus += max(-more, 0)
+        for _ in range(more):
+            self._give_back()
+
+    def _give_back(self) -> None:
+        if self._surplus:
+            self._surplus -= 1
+        else:
+            self._free.release()
+
+    async def __aenter__(self) -> None:
+        await self._free.acquire()
+        while self._surplus:
+            self._surplus -= 1
+            await self._free.acquire()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._give_back()
+
+
 class Lane:
     """The way to one provider."""
 
@@ -102,7 +134,7 @@ class Lane:
         self._breaker = Breaker(provider.name, self._send_back)
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._busy = 0
-        self._most = 0
+        self._handing_over = Handovers()
         self._open = 1
         """Mails that may be on their way now: one more with each success, so that a provider that is down
         is not met with many connections at once."""
@@ -114,8 +146,7 @@ class Lane:
         """Keep to this share of what the provider allows from now on."""
         self.provider, rate = provider, provider.rate
         most = max(int(rate.concurrency * share), 1)
-        if most != self._most:
-            self._most, self._handing_over = most, asyncio.Semaphore(most)
+        self._handing_over.resize(most)
         self._bucket = _reshared(self._bucket, rate.per_second * share, max(rate.burst, 1) * share)
         domains = {}
         for each in rate.per_domain:
@@ -153,7 +184,7 @@ class Lane:
                 self._busy -= 1
                 if _now() - begun > MOMENT:
                     # It is slow, or rates hold it: no more are on their way than it takes at a time.
-                    self._open = max(min(self._open, self._most), self._open // 2)
+                    self._open = max(min(self._open, self._handing_over.most), self._open // 2)
                 self._let_in()
         finally:
             if probe:
@@ -168,7 +199,7 @@ class Lane:
             finally:
                 watching.cancel()
         self._breaker.note(outcome)
-        self._open = 1 if troubled(outcome) else min(self._open + 1, self._most * AHEAD)
+        self._open = 1 if troubled(outcome) else min(self._open + 1, self._handing_over.most * AHEAD)
         return outcome
 
     async def _turn(self, bucket: TokenBucket | None) -> None:

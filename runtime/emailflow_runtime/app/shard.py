@@ -247,7 +247,10 @@ class Shard:
         abandoned = await self._recovery.unsent(found.attempted)
         await asyncio.sleep(START_WITHIN + GIVE_UP_AFTER)
         for key, command in abandoned:
-            await self._abandon(key, command)
+            try:
+                await self._abandon(key, command)
+            except Exception:  # one broken journey must not hold the others
+                log.exception("an outcome can't be decided on", extra={"flow": key[0], "mail": command.mail})
 
     async def _harmless(self, key: EnrolmentKey, mail: str) -> bool:
         """Whether the process survives making this mail; one that many did not is not made any more."""

@@ -247,6 +247,72 @@ async def test_a_provider_that_is_up_gets_all_the_connections_it_allows() -> Non
     assert most == 16
 
 
+async def test_an_owner_whose_share_shrinks_begins_nothing_until_it_keeps_to_it() -> None:
+    lanes = Lanes()
+    plan = provider(concurrency=8)
+    lane = lanes.to(plan)
+    for _ in range(32):
+        await handed_over(lane, TAKEN)
+    under_way, most_since = 0, 0
+    shrunk, go_on = False, asyncio.Semaphore(0)
+
+    async def slow() -> Outcome:
+        nonlocal under_way, most_since
+        under_way += 1
+        if shrunk:
+            most_since = max(most_since, under_way)
+        await go_on.acquire()
+        under_way -= 1
+        return TAKEN
+
+    async def send() -> None:
+        async with lane.slot("a@example.com"):
+            await lane.watch(slow())
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(24):
+            group.create_task(send())
+        await asyncio.sleep(0.1)
+        assert under_way == 8
+        lanes.share(0.5)
+        shrunk = True
+        for _ in range(24):
+            await asyncio.sleep(0.1)
+            assert under_way <= 8
+            go_on.release()
+        await asyncio.sleep(0.1)
+    assert most_since <= 4
+
+
+async def test_an_owner_whose_share_grows_uses_it_at_once() -> None:
+    lanes = Lanes()
+    lanes.share(0.5)
+    lane = lanes.to(provider(concurrency=8))
+    for _ in range(32):
+        await handed_over(lane, TAKEN)
+    under_way, go_on = 0, asyncio.Event()
+
+    async def slow() -> Outcome:
+        nonlocal under_way
+        under_way += 1
+        await go_on.wait()
+        return TAKEN
+
+    async def send() -> None:
+        async with lane.slot("a@example.com"):
+            await lane.watch(slow())
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(12):
+            group.create_task(send())
+        await asyncio.sleep(0.1)
+        assert under_way == 4
+        lanes.share(1.0)
+        await asyncio.sleep(0.1)
+        assert under_way == 8
+        go_on.set()
+
+
 async def test_who_gives_up_waiting_takes_no_place_with_it() -> None:
     lane = Lane(provider(concurrency=1), 1.0)
     async with lane.slot("a@example.com"):
