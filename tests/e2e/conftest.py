@@ -6,6 +6,7 @@ last, since it takes the installation away. Every namespace enforces Pod Securit
 
 import json
 import os
+import platform
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,12 +24,6 @@ NAMESPACE = "emailflow"
 SHOP = "shop"
 SMTP = {"spec": {"smtp": {"host": "sink.witness.svc", "port": 587, "tls": "None"}}}
 KEYRING = "k1: 0123456789abcdef0123456789abcdef"
-PUBLIC = {
-    "spec": {
-        "publicUrl": "http://emailflow-default.shop.svc",
-        "keysSecretRef": {"name": "links", "key": "keyring"},
-    }
-}
 
 
 def image_values(image: str = cluster.IMAGE) -> list[str]:
@@ -69,16 +64,26 @@ spec:
 """
 
 
+MEASURED: dict[str, str] = {}
+
+
 @pytest.fixture(scope="session")
-def figures() -> Iterator[dict[str, float]]:
-    """Seconds that things took, printed at the end; no test judges them."""
-    measured: dict[str, float] = {}
-    yield measured
-    report = os.environ.get("EMAILFLOW_FIGURES")
-    if report:
-        measured.pop("began", None)
-        lines = [f"{name}: {seconds:.2f} s\n" for name, seconds in measured.items()]
-        Path(report).write_text("".join(lines))
+def figures() -> dict[str, str]:
+    """What was measured, with its unit; printed at the end, with the machine. No test judges times."""
+    return MEASURED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures; into the file EMAILFLOW_FIGURES, too, when it is named."""
+    machine = (
+        f"{os.cpu_count()} cores, load {os.getloadavg()[1]:.1f}, {platform.system()} {platform.machine()}"
+    )
+    lines = [f"{name}: {value}" for name, value in MEASURED.items()]
+    if lines:
+        terminalreporter.section(f"figures ({machine})")
+        terminalreporter.write("".join(f"{line}\n" for line in lines))
+    if report := os.environ.get("EMAILFLOW_FIGURES"):
+        Path(report).write_text("".join(f"{line}\n" for line in [machine, *lines]))
 
 
 @pytest.fixture(scope="session")
@@ -103,10 +108,15 @@ def ledger() -> Ledger:
 
 
 @pytest.fixture(scope="session")
-def release(storage: list[str], witness: Sink, ledger: Ledger, figures: dict[str, float]) -> str:
-    """The chart, installed; the namespace. The witness is there before, so that its start isn't measured."""
+def began(storage: list[str], witness: Sink, ledger: Ledger) -> float:
+    """When installing began. The witness is there before, so that its start isn't measured."""
     cluster.make_namespace(NAMESPACE)
-    figures["began"] = time.monotonic()
+    return time.monotonic()
+
+
+@pytest.fixture(scope="session")
+def release(storage: list[str], began: float) -> str:
+    """The chart, installed; the namespace."""
     cluster.helm(
         "install", cluster.RELEASE, str(CHART), f"--namespace={NAMESPACE}", *image_values(), *storage
     )
@@ -132,18 +142,13 @@ def reaper() -> str:
 
 
 @pytest.fixture(scope="session")
-def shop(release: str, witness: Sink, figures: dict[str, float]) -> str:
+def shop(release: str, witness: Sink, figures: dict[str, str]) -> str:
     """A namespace with the onboarding example, its provider leading to the witness, once it is Ready."""
     cluster.make_namespace(SHOP)
-    kubectl("create", "secret", "generic", "links", "--namespace", SHOP, f"--from-literal=keyring={KEYRING}")
-    kubectl("apply", "--namespace", SHOP, "--filename", "examples/onboarding")
-    patch("epr", "relay", SMTP)
-    patch("er", "default", PUBLIC)
-    wait("ef", "onboarding", SHOP, until="condition=Ready")
-    kubectl("rollout", "status", "deployment/emailflow-default", "--namespace", SHOP, f"--timeout={WAIT}s")
+    apply_example(SHOP, public(SHOP))
     pods = listed("pods", SHOP, "--selector=app.kubernetes.io/name=emailflow-runtime")
     started = [seconds for pod in pods if (seconds := start_seconds(pod)) is not None]
-    figures["runtime container started -> pod Ready"] = max(started, default=0)
+    figures["runtime container started -> pod Ready"] = f"{max(started, default=0):.0f} s"
     return SHOP
 
 
@@ -175,18 +180,25 @@ def start_producer(namespace: str) -> str:
     return "producer"
 
 
+def public(namespace: str) -> dict[str, Any]:
+    """What an EmailRuntime says of links in its mails; their keys are made here, in the namespace."""
+    keyring = f"--from-literal=keyring={KEYRING}"
+    kubectl("create", "secret", "generic", "links", "--namespace", namespace, keyring)
+    url = f"http://emailflow-default.{namespace}.svc"
+    return {"publicUrl": url, "keysSecretRef": {"name": "links", "key": "keyring"}}
+
+
 def apply_example(namespace: str, runtime: dict[str, Any] | None = None) -> None:
-    """The onboarding example in a namespace of its own, until it is Ready; mails go to the witness.
+    """The onboarding example in a namespace, until it is Ready; mails go to the witness.
 
     `runtime` is added to the EmailRuntime's spec before it is there.
     """
-    cluster.make_namespace(namespace)
-    for file in sorted((ROOT / "examples/onboarding").glob("*.yaml")):
-        objects = [each for each in yaml.safe_load_all(file.read_text()) if each]
-        for each in objects:
-            if each["kind"] == "EmailRuntime":
-                each["spec"] |= runtime or {}
-        cluster.apply(yaml.safe_dump_all(objects), namespace)
+    files = sorted((ROOT / "examples/onboarding").glob("*.yaml"))
+    objects = [each for file in files for each in yaml.safe_load_all(file.read_text()) if each]
+    for each in objects:
+        if each["kind"] == "EmailRuntime":
+            each["spec"] |= runtime or {}
+    cluster.apply(yaml.safe_dump_all(objects), namespace)
     patch("epr", "relay", SMTP, namespace)
     wait("ef", "onboarding", namespace, until="condition=Ready")
     rollout = ("rollout", "status", "deployment/emailflow-default")
@@ -196,5 +208,6 @@ def apply_example(namespace: str, runtime: dict[str, Any] | None = None) -> None
 @pytest.fixture(scope="session")
 def plain(release: str, witness: Sink) -> str:
     """A second namespace with the example as it is in the README, without a public URL."""
+    cluster.make_namespace("plain")
     apply_example("plain")
     return "plain"

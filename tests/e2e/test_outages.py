@@ -45,7 +45,7 @@ def test_what_was_accepted_survives_a_killed_nats(
 
 
 def test_another_operator_takes_over_from_one_that_hangs(
-    shop: str, release: str, reaper: str, figures: dict[str, float]
+    shop: str, release: str, reaper: str, figures: dict[str, str]
 ) -> None:
     leader = get("lease", "emailflow-operator", release)["spec"]["holderIdentity"]
     cluster.strike(release, leader, reaper=reaper, signal="SIGSTOP")
@@ -60,7 +60,7 @@ spec:
 """
     cluster.apply(flow, shop)
     wait("ef", "meanwhile", shop, until="condition=Ready")
-    figures["operator hangs -> flow Ready by its peer"] = time.monotonic() - began
+    figures["operator hangs -> flow Ready by its peer"] = f"{time.monotonic() - began:.1f} s"
     assert get("lease", "emailflow-operator", release)["spec"]["holderIdentity"] != leader
     cluster.strike(release, leader, reaper=reaper)
     kubectl("delete", "ef", "meanwhile", "--namespace", shop)

@@ -1,11 +1,12 @@
 """Runtime pods come and go under load: `kubectl scale`, there and back, and every event is one mail."""
 
-from tests.e2e import events
+from tests.e2e import cluster, events
 from tests.e2e.cluster import Sink, kubectl, wait
 from tests.e2e.conftest import apply_example, start_producer
 
 
 def test_a_runtime_scaled_under_load_mails_every_event_once(release: str, witness: Sink) -> None:
+    cluster.make_namespace("wide")
     apply_example("wide", {"shards": 4})
     pod = start_producer("wide")
     with events.load("wide", pod, "load", events.sign_up("NAME")) as accepted:

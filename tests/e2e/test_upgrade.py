@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.e2e import cluster, events
 from tests.e2e.cluster import CHART, Sink, kubectl, listed, wait
-from tests.e2e.conftest import NAMESPACE, apply_example, image_values, start_producer
+from tests.e2e.conftest import NAMESPACE, apply_example, image_values, public, start_producer
 from tests.e2e.test_live_changes import TOUR, tour
 
 BEFORE = os.environ.get("EMAILFLOW_BEFORE", "")
@@ -27,7 +27,8 @@ def earlier(storage: list[str], witness: Sink) -> Iterator[str]:
     if not BEFORE:
         pytest.skip("EMAILFLOW_BEFORE names no chart")
     cluster.helm("upgrade", "--install", *chart(Path(BEFORE), BEFORE_IMAGE), *storage, timeout=240)
-    apply_example(HERE)
+    cluster.make_namespace(HERE)
+    apply_example(HERE, public(HERE))
     yield start_producer(HERE)
     kubectl("delete", "emailruntimes", "--all", "--namespace", HERE)
 

@@ -16,7 +16,7 @@ OPERATOR = "system:serviceaccount:emailflow:emailflow-operator"
 def apart(witness: Sink) -> Iterator[str]:
     """The one namespace, with the example on replicated streams, and a producer."""
     run("helm", "uninstall", cluster.RELEASE, f"--namespace={NAMESPACE}", "--wait")
-    kubectl("create", "namespace", APART)
+    cluster.make_namespace(APART)
     where = [cluster.RELEASE, str(CHART), f"--namespace={NAMESPACE}", "--create-namespace"]
     values = {
         "operator.watchNamespaces": f"{{{APART}}}",
