@@ -226,9 +226,12 @@ class House:
     async def settled(self, *, within: float = WITHIN) -> None:
         """Return when the log tells the end of everything that was accepted."""
         await self.all_accepted()
-        async with asyncio.timeout(within):
-            while not await self._is_settled():  # noqa: ASYNC110 - other processes do it
-                await asyncio.sleep(AGAIN)
+        try:
+            async with asyncio.timeout(within):
+                while not await self._is_settled():  # noqa: ASYNC110 - other processes do it
+                    await asyncio.sleep(AGAIN)
+        except TimeoutError:
+            raise AssertionError(f"{await self._account()}\n{self.log()[-3000:]}") from None
 
     async def told(self, name: str) -> None:
         """Return when this life has told so: `port`, `ready`."""
@@ -247,6 +250,13 @@ class House:
                 and not self.letters - await self.kept()
             )
         return False
+
+    async def _account(self) -> str:
+        """How far everything has come, for who has to find out why it stopped."""
+        kinds = ("accepted", "unknown", "skipped", "failed", "deferred", "requested")
+        facts = {kind: await self.facts(f"message.{kind}") for kind in kinds}
+        missing = sorted(self.mails - self.arrived().keys())
+        return f"of {len(self.mails)} mails {missing} did not arrive; {facts}; letters {await self.kept()}"
 
     async def verdict(self, *, unknown: int = 0) -> None:
         """Settle, hand over, and judge: everything once, but for at most so many recorded as unknown."""
