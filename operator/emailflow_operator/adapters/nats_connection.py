@@ -9,7 +9,7 @@ import contextlib
 import json
 import logging
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NamedTuple
 
 from nats.aio.client import Client, RawCredentials
@@ -21,6 +21,8 @@ from emailflow_operator.errors import InvalidCredentials, JetStreamRefused, Nats
 
 TIMEOUT = 5.0
 """Seconds that a request may take."""
+CONNECT_WITHIN = 3.0
+"""Seconds in which the first attempt must have succeeded; the library tries again every half a second."""
 PAGE = 500
 NOT_FOUND = frozenset({10014, 10059})
 
@@ -57,7 +59,7 @@ async def connect(server: Server) -> "NatsConnection":
     if server.authority:
         options["tls"] = ssl.create_default_context(cadata=server.authority)
     try:
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(CONNECT_WITHIN):
             await connection.client.connect(
                 server.url.split(","),
                 name="emailflow operator",
@@ -89,6 +91,7 @@ class NatsConnection:
     def __init__(self) -> None:
         self.client = Client()
         self._told: list[Callable[[], None]] = []
+        self._waiting: set[asyncio.Timeout] = set()
 
     def when_changed(self, tell: Callable[[], None]) -> None:
         """Call `tell` whenever the connection is lost or back."""
@@ -103,8 +106,21 @@ class NatsConnection:
         self._tell()
 
     async def note_disconnect(self) -> None:
-        """The connection is lost; the client library tries again."""
+        """The connection is lost; the client library tries again. Nobody is answered any more."""
+        for limit in self._waiting:
+            if not limit.expired():
+                limit.reschedule(asyncio.get_running_loop().time())
         self._tell()
+
+    @contextlib.asynccontextmanager
+    async def _answered(self) -> AsyncIterator[None]:
+        """TimeoutError after TIMEOUT, or when the connection is lost."""
+        async with asyncio.timeout(TIMEOUT) as limit:
+            self._waiting.add(limit)
+            try:
+                yield
+            finally:
+                self._waiting.discard(limit)
 
     @property
     def connected(self) -> bool:
@@ -117,7 +133,8 @@ class NatsConnection:
             # A publish while reconnecting is kept and sent later, when nobody wants it any more.
             raise NatsUnreachable("NATS is not connected")
         try:
-            return await self.client.request(subject, data, timeout=TIMEOUT, headers=headers)
+            async with self._answered():
+                return await self.client.request(subject, data, timeout=TIMEOUT, headers=headers)
         except (NatsError, OSError, TimeoutError) as error:
             raise NatsUnreachable(f"no answer from NATS: {type(error).__name__}") from None
 
@@ -191,7 +208,7 @@ class NatsConnection:
                     f"$JS.API.DIRECT.GET.KV_{bucket}", json.dumps(body).encode(), reply=inbox
                 )
                 while True:
-                    async with asyncio.timeout(TIMEOUT):
+                    async with self._answered():
                         message = await arrived.get()
                     headers = message.headers or {}
                     if status := headers.get("Status"):

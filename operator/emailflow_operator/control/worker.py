@@ -24,6 +24,8 @@ from emailflow_operator.reconcile.scope import RuntimeKey, config_maps_for, docu
 from emailflow_operator.reconcile.verdicts import Standing, Trouble
 
 MAX_BACKOFF = 30.0
+AWAY_BACKOFF = 5.0
+"""Seconds at most until who was out of reach is asked again: that costs little, and heals quickly."""
 
 log = logging.getLogger(__name__)
 
@@ -88,18 +90,20 @@ class Worker:
 
     async def _attempt(self, need: int) -> None:
         """One pass; what goes wrong is tried again, not sooner than the backoff says."""
-        clock, failed = self._world.monotonic, True
+        clock, failed, limit = self._world.monotonic, True, MAX_BACKOFF
         began = clock()
         try:
             trouble = await self._pass(need)
             failed = trouble is not None
+            if trouble is not None and trouble.unknown:
+                limit = AWAY_BACKOFF
         except OperatorError as error:
             log.warning("%s/%s: %s [%s]", *self.key, error, error.reason)
         except Exception:
             log.exception("%s/%s: the pass failed", *self.key)
         self._world.measures.passed(clock() - began, failed=failed)
         if failed:
-            self._backoff = min(max(self._backoff * 2, 0.5), MAX_BACKOFF)
+            self._backoff = min(max(self._backoff * 2, 0.5), limit)
             self._wake_at(self._backoff, Need(max(need, Need.CHANGE)))
         else:
             self._backoff = 0.0
