@@ -23,6 +23,7 @@ EVENTS = 20
 async def test_random_kills_lose_and_double_nothing(house: House, servers: Servers) -> None:
     chance = random.Random(SEED)
     house.begin(workers=True)
+    kills = 0
     for round_ in range(ROUNDS):
         await _send(house, round_, chance)
         killed = chance.choice(("runtime", "server", "both"))
@@ -37,10 +38,12 @@ async def test_random_kills_lose_and_double_nothing(house: House, servers: Serve
             server.kill()
             server.start()
         if killed != "server":
+            kills += 1
             await house.life.ended()
             await house.note_half_way()
             house.begin(workers=True)
-    await house.verdict(unknown=len(house.half_way))
+    # Three owners that end with the same input in hand are taken for its victims, whoever killed them.
+    await house.verdict(unknown=len(house.half_way), put_aside=kills // 3)
 
 
 async def _send(house: House, round_: int, chance: random.Random) -> None:
