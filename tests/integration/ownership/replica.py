@@ -1,7 +1,7 @@
 """One runtime as a process of its own: `replica.py URL NAME [PLACE:ID]`. It ends on SIGTERM as a pod does.
 
 What it owns is told by LEASES; on its standard output stand its log and nothing else. Everything that takes
-seconds in a pod takes a third of them here, in the same proportions. With PLACE:ID it kills itself whenever
+seconds in a pod takes less of them here, in much the same proportions. With PLACE:ID it kills itself whenever
 it comes to that place (`POISON`) with what the event of this id caused.
 """
 
@@ -30,12 +30,12 @@ NAMES = Names("mail", "default")
 
 
 def hurry() -> None:
-    """Let leases, pulls, intents and pauses last a third of their time."""
+    """Let leases, pulls, intents and pauses end sooner."""
     lease_bucket.LEASE_TTL = LEASE_TTL
     ownership.RENEW_EVERY, ownership.LOOK_EVERY, ownership.PATIENCE = 0.6, 0.3, 1.0
     feed.EXPIRES, feed.SILENCE = 1, 2
     for module in (sender, shard):
-        module.START_WITHIN, module.GIVE_UP_AFTER = 2, 6  # type: ignore[attr-defined]
+        module.START_WITHIN, module.GIVE_UP_AFTER = 2, 4  # type: ignore[attr-defined]
     breaker.FIRST_PAUSE, lanes.PARKED_AT_LEAST = 1.5, 3.0
 
 

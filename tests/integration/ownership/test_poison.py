@@ -41,7 +41,7 @@ async def until_a_letter(house: House) -> Letter:
         pytest.param("reading", SEND, CONTACTS_CONSUMER, 1 + DEATHS, marks=pytest.mark.slow),
         pytest.param("waking", f"{WAIT}, {SEND}", "mail_hello", 1 + DEATHS, marks=pytest.mark.slow),
         # What stands in STATE is taken one by one from the second unclean end on.
-        ("composing", SEND, "mail_hello", 2 + DEATHS),
+        pytest.param("composing", SEND, "mail_hello", 2 + DEATHS, marks=pytest.mark.slow),
     ],
 )
 async def test_what_kills_its_owners_is_put_aside_and_all_else_goes_on(
