@@ -25,7 +25,12 @@ class Durable:
     def __init__(self, world: World) -> None:
         self._world = world
         self._settled = False
+        self._failed = False
         self.statement: Statement | None = None
+
+    def retry(self) -> None:
+        """Ask again at the next pass if there was no answer."""
+        self._settled = self._settled and not self._failed
 
     def doubt(self) -> None:
         """Ask again at the next pass: the server may be another one. What it said stands until then."""
@@ -35,7 +40,7 @@ class Durable:
         """Ask, if need be. `minted`: `url` is the installation's NATS."""
         if self._settled:
             return
-        self._settled = True
+        self._settled, self._failed = True, False
         try:
             if minted:
                 server = await self._world.accounts.system_server(url)
@@ -43,4 +48,5 @@ class Durable:
             self.statement = durability(await connection.replies(SERVER_SETTINGS, WITHIN))
         except OperatorError as error:
             log.info("NATS can't be asked for its settings: %s [%s]", error, error.reason)
+            self._failed = True
             self.statement = self.statement or durability(())

@@ -66,6 +66,7 @@ class RuntimeData:
     def forget(self) -> None:
         """Look at everything again at the next pass."""
         self._ready_for = ()
+        self.durable.retry()
         if self._data is not None:
             self._data.forget()
 

@@ -52,6 +52,7 @@ class Workers:
 
     def mark_all(self, need: Need) -> None:
         """Every runtime that anything names is to be looked at."""
+        self._let_go()  # first: who is marked has something to do
         keys: set[RuntimeKey] = set(self._workers)
         for kind in (
             "EmailRuntime",
@@ -64,7 +65,6 @@ class Workers:
             for value in self._world.cluster.of(kind):
                 keys |= concerned(self._world.cluster, value)
         self._mark(keys, need)
-        self._let_go()
 
     async def stop(self) -> None:
         """End all of them, and return when they have ended."""
@@ -88,3 +88,4 @@ class Workers:
             if worker.is_idle:
                 task.cancel()
                 del self._workers[key]
+        self._world.measures.workers = len(self._workers)

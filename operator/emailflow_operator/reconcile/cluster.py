@@ -82,6 +82,17 @@ def subject_of(value: Mapping[str, Any]) -> str:
     return "/".join((value.get("kind") or "", *name_of(value)))
 
 
+def conditions_in(status: Any) -> list[Mapping[str, Any]]:
+    """The conditions of a status, whatever was kept there by an earlier definition."""
+    found = status.get("conditions") if isinstance(status, Mapping) else None
+    return [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
+
+
+def condition_of(status: Any, kind: str) -> Mapping[str, Any]:
+    """A status's condition of this type, empty where there is none."""
+    return next((each for each in conditions_in(status) if each.get("type") == kind), {})
+
+
 def _trimmed(value: Object) -> Object:
     """Without managedFields, which are larger than most objects and nobody's business here."""
     metadata = {key: item for key, item in value["metadata"].items() if key != "managedFields"}

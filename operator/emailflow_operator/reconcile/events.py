@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from emailflow_operator.reconcile import reasons
-from emailflow_operator.reconcile.cluster import Object
+from emailflow_operator.reconcile.cluster import Object, condition_of
 from emailflow_operator.reconcile.durability import DURABLE
-from emailflow_operator.reconcile.statuses import condition_of
 from emailflow_operator.reconcile.verdicts import BEHIND_RETENTION
 
 CONTROLLER = "emailflow.dev/operator"

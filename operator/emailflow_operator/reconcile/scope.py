@@ -25,7 +25,9 @@ def runtime_of(flow: Mapping[str, Any]) -> RuntimeKey:
     reference = spec.get("runtimeRef") if isinstance(spec, Mapping) else None
     if not isinstance(reference, Mapping):
         return namespace, "default"
-    return reference.get("namespace") or namespace, reference.get("name") or "default"
+    # The API server checks what it is given, not what it has kept from earlier definitions.
+    said = {key: item for key, item in reference.items() if item and isinstance(item, str)}
+    return said.get("namespace", namespace), said.get("name", "default")
 
 
 def runtimes_in(cluster: Cluster, namespace: str) -> list[RuntimeKey]:

@@ -13,7 +13,7 @@ from emailflow_api.kinds.condition import Condition
 from emailflow_api.plans import Plans
 from emailflow_api.reports import FlowReport, added
 from emailflow_operator.reconcile.children.labels import pod_selector
-from emailflow_operator.reconcile.cluster import Object, name_of
+from emailflow_operator.reconcile.cluster import Object, conditions_in, name_of
 from emailflow_operator.reconcile.verdicts import Standing, verdict_on
 
 COUNTS = ("journeys", "revisions", "steps", "pendingEvents", "behindRetention")
@@ -54,17 +54,11 @@ def counts_differ(value: Object, status: Mapping[str, Any]) -> bool:
     return any(before.get(key) != status.get(key) for key in COUNTS)
 
 
-def condition_of(status: Mapping[str, Any] | None, kind: str) -> Mapping[str, Any]:
-    """A status's condition of this type, empty where there is none."""
-    conditions = (status or {}).get("conditions") or []
-    return next((each for each in conditions if each.get("type") == kind), {})
-
-
 def _conditions(
     before: Mapping[str, Any], verdict: Verdict, generation: int, now: str
 ) -> list[dict[str, Any]]:
     known = []
-    for each in before.get("conditions") or []:
+    for each in conditions_in(before):
         try:
             known.append(Condition.model_validate(each))
         except ValidationError:  # somebody else's, from before a schema: it is replaced

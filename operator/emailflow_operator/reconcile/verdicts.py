@@ -5,7 +5,6 @@ missed events `BehindRetention`. When they are written is `statuses` and `contro
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 
@@ -14,7 +13,7 @@ from emailflow_api.errors import Finding
 from emailflow_api.plans import FlowPlan, Plans, content_hash
 from emailflow_api.reports import FlowReport
 from emailflow_operator.reconcile import reasons
-from emailflow_operator.reconcile.cluster import Object, name_of, subject_of
+from emailflow_operator.reconcile.cluster import Object, condition_of, name_of, subject_of
 from emailflow_operator.reconcile.desired import Compiled, Reports
 from emailflow_operator.reconcile.durability import DURABLE
 
@@ -74,8 +73,7 @@ def _is_behind(value: Object, standing: Standing) -> bool:
     if reports:
         return any(each.behind_retention for each in reports.values())
     # Nothing is known any more, or not yet: what the object says stands.
-    conditions: list[Mapping[str, Any]] = (value.get("status") or {}).get("conditions") or []
-    return any(each.get("type") == BEHIND_RETENTION and each.get("status") == "True" for each in conditions)
+    return condition_of(value.get("status"), BEHIND_RETENTION).get("status") == "True"
 
 
 def _readiness(value: Object, standing: Standing) -> Verdict:
@@ -179,14 +177,9 @@ def unacknowledged(
 
 
 def _is_ready(value: Object) -> bool:
+    there = condition_of(value.get("status"), "Ready")
     generation = value["metadata"].get("generation")
-    conditions: list[Mapping[str, Any]] = (value.get("status") or {}).get("conditions") or []
-    return any(
-        each.get("type") == "Ready"
-        and each.get("status") == "True"
-        and each.get("observedGeneration") == generation
-        for each in conditions
-    )
+    return there.get("status") == "True" and there.get("observedGeneration") == generation
 
 
 # --- runtimes -------------------------------------------------------------------------------------------

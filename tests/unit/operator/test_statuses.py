@@ -256,3 +256,16 @@ def test_a_runtime_without_a_public_url_is_ready_with_a_warning() -> None:
     assert (ready["status"], "no links" in ready["message"]) == ("True", True)
     (ready, _) = judged(runtime(), standing(cluster_of(runtime(), provider())))["conditions"]
     assert "no links" not in ready["message"]
+
+
+@pytest.mark.parametrize("conditions_kept", [{"Ready": "True"}, ["Ready"], "Ready", [{"type": "Ready"}]])
+def test_what_an_earlier_definition_let_in_stops_nobody(conditions_kept: Any) -> None:
+    odd = {**flow(), "status": {"conditions": conditions_kept}}
+    odd["spec"] = {**odd["spec"], "runtimeRef": {"namespace": ["mail"], "name": 5}}
+    cluster = cluster_of(runtime(), provider(), odd, flow("sound"), template())
+    how = standing(cluster)
+    told = {(value["kind"], value["metadata"]["name"]): value for value in at_home(cluster, MAIL)}
+    statuses = {subject: judged(value, how) for subject, value in told.items()}
+    assert conditions(statuses["EmailFlow", "hello"])["Ready"][0] == "False"
+    assert conditions(statuses["EmailFlow", "sound"])["Ready"] == ("True", "Succeeded")
+    assert all(events_for(value, statuses[subject], "a") for subject, value in told.items())
