@@ -24,6 +24,7 @@ type Request struct {
 	Authority string                       `json:"authority"` // a file, PEM
 	Settings  string                       `json:"settings"`  // the namespace of argocd-cm
 	Action    string                       `json:"action"`
+	Paths     []string                     `json:"paths"`
 	Objects   []*unstructured.Unstructured `json:"objects"`
 }
 
@@ -41,11 +42,12 @@ var commands = map[string]func(context.Context, Request) (any, error){
 	"judge":    judge,
 	"discover": discover,
 	"act":      act,
+	"select":   selectFiles,
 }
 
 func answer() error {
 	if len(os.Args) != 2 || commands[os.Args[1]] == nil {
-		return fmt.Errorf("usage: gitops compare|judge|discover|act <request.json")
+		return fmt.Errorf("usage: gitops compare|judge|discover|act|select <request.json")
 	}
 	var request Request
 	if err := json.NewDecoder(os.Stdin).Decode(&request); err != nil {

@@ -53,14 +53,14 @@ class ArgoCD:
         self._program = program
         self._kubectl = kubectl
 
-    def _ask(self, command: str, objects: Iterable[Object], action: str = "") -> Any:
+    def _ask(self, command: str, objects: Iterable[Object], **more: Any) -> Any:
         request = {
             "server": self._kubectl.server,
             "token": TOKEN,
             "authority": str(self._kubectl.authority),
             "settings": SETTINGS,
-            "action": action,
             "objects": list(objects),
+            **more,
         }
         answer = subprocess.run(
             [self._program, command],
@@ -94,8 +94,13 @@ class ArgoCD:
 
     def after(self, action: str, value: Object) -> Object:
         """The object as the action leaves it."""
-        left: Object = self._ask("act", [value], action)[0]
+        left: Object = self._ask("act", [value], action=action)[0]
         return left
+
+    def manifests(self, application: Object, paths: list[str]) -> list[str]:
+        """Which files an Application takes for manifests; fails where it is no Application."""
+        taken: list[str] = self._ask("select", [application], paths=paths)[0]
+        return taken
 
 
 @pytest.fixture(scope="session")

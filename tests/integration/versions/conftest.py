@@ -85,20 +85,23 @@ class Cluster:
         text = yaml.safe_dump_all(values)
         return self.kubectl.run("apply", "--server-side", "--filename=-", *options, manifests=text)
 
-    def define(self, *versions: str, storage: str, deprecated: str = "") -> Any:
-        """Apply definitions, as an upgrade or a downgrade of the chart does; what kubectl answered."""
+    def apply_definitions(self, *versions: str, storage: str, deprecated: str = "") -> Any:
+        """Apply definitions; what kubectl answered."""
         values = definitions(*versions, storage=storage, deprecated=deprecated)
-        answer = self.apply(values, "--force-conflicts")
+        return self.apply(values, "--force-conflicts")
+
+    def define(self, *versions: str, storage: str, deprecated: str = "") -> Any:
+        """Apply definitions, as an upgrade or a downgrade does, and wait until they count."""
+        answer = self.apply_definitions(*versions, storage=storage, deprecated=deprecated)
         if answer.returncode == 0:
-            self.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+            # Established says nothing of a version that was added.
             for version in versions:
-                self._wait_until_served(version)
+                assert any(self.can_read(version) for _ in range(ASKED)), version
         return answer
 
-    def _wait_until_served(self, version: str) -> None:
-        """Established says nothing of a version that was added."""
-        command = ("get", kinds(version), "--namespace=default")
-        assert any(self.kubectl.run(*command).returncode == 0 for _ in range(ASKED)), version
+    def can_read(self, version: str) -> bool:
+        """Whether the API server gives out the objects in a version."""
+        return self.kubectl.run("get", kinds(version), "--namespace=default").returncode == 0
 
     def all(self, version: str) -> list[Object]:
         """All objects, as a version shows them."""

@@ -88,6 +88,12 @@ def test_the_pages_commands_let_the_old_version_go(both: Cluster) -> None:
     assert "storedVersions" in refused.stderr
 
     before = both.all(NEW)
+    both.run(block("forget"))  # too early
+    assert both.apply_definitions(NEW, storage=NEW).returncode == 0
+    assert not both.can_read(NEW)
+    both.define(OLD, NEW, storage=NEW)
+    assert contents(both.all(NEW)) == contents(before)
+
     both.run(block("rewrite"))
     rewritten = both.all(NEW)
     assert contents(rewritten) == contents(before)
