@@ -15,6 +15,7 @@ from tests.crash.house import House
 from tests.crash.points import HTTP, POINTS
 from tests.crash.processes import Server, Servers
 
+from emailflow_runtime.adapters.jetstream.connection import Connection, Credentials, connect
 from emailflow_runtime.adapters.jetstream.state_store import JetStreamStateStore
 from emailflow_runtime.app.stores import PutContact
 from emailflow_runtime.core.contact import Contact
@@ -90,3 +91,33 @@ async def test_commits_go_on_when_the_leader_is_killed_and_a_stale_owners_are_re
     with pytest.raises(EpochLost):
         await owner.commit([PutContact(Contact("late"))])
     assert await owner.contacts(["late"]) == {}
+
+
+async def test_an_owner_reads_what_was_written_also_from_a_replica_that_was_away(
+    replicated: House, cluster: Servers
+) -> None:
+    led = await leader(replicated, cluster)
+    follower = next(each for each in cluster.each if each is not led)
+    async with connected(led) as writing, connected(follower) as reading:
+        for round_ in range(3):
+            owner = JetStreamStateStore(writing, replicated.names, 0)
+            await owner.claim()
+            follower.signal(signal.SIGSTOP)
+            for number in range(30):
+                names = [f"c{round_}-{number}-{part}" for part in range(30)]
+                await owner.commit([PutContact(Contact(each, name="x" * 2000)) for each in names])
+            follower.signal(signal.SIGCONT)
+            successor = JetStreamStateStore(reading, replicated.names, 0)
+            await successor.claim()
+            for _ in range(10):
+                assert len(await successor.contacts(names)) == 30
+
+
+@asynccontextmanager
+async def connected(server: Server) -> AsyncIterator[Connection]:
+    """A connection to this server, whoever leads."""
+    connection = await connect(Credentials(f"nats://127.0.0.1:{server.port}"), "test")
+    try:
+        yield connection
+    finally:
+        await connection.close()

@@ -200,8 +200,13 @@ class Connection:
             raise Unavailable(f"direct get answered {status}")
         return answer
 
-    async def direct_get_many(self, stream: str, body: dict[str, Any]) -> AsyncIterator[Arrived]:
-        """Stored messages, as many as the request finds. Raises Unavailable, TooMany."""
+    async def direct_get_many(
+        self, stream: str, body: dict[str, Any], *, known: int = 0
+    ) -> AsyncIterator[Arrived]:
+        """Stored messages, as many as the request finds. Raises Unavailable, TooMany.
+
+        Any replica may answer; one that has not got as far as the sequence `known` is Unavailable at the end.
+        """
         arrived: asyncio.Queue[Arrived] = asyncio.Queue()
         listening = await self.wire.listen(arrived.put_nowait)
         try:
@@ -217,6 +222,8 @@ class Connection:
                     raise Unavailable("no answer from NATS to a direct get") from None
                 status = message.headers.get("Status")
                 if status in {"204", "404"}:
+                    if int(message.headers.get("Nats-UpTo-Sequence", 0)) < known:
+                        raise Unavailable("a replica that lags behind has answered")
                     return
                 if status == "413":
                     raise TooMany("more messages match than one request may get")

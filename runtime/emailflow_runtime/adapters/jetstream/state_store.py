@@ -57,6 +57,8 @@ class JetStreamStateStore:
         self._epoch = self._epoch_before = 0
         self._commits = 0
         self._replicated = False
+        self._written = 0
+        """The last sequence that is known to be stored."""
 
     # --- writing ------------------------------------------------------------------------------------
 
@@ -69,7 +71,7 @@ class JetStreamStateStore:
             expected = last.headers["Nats-Sequence"] if last is not None and last.headers else "0"
             epoch = Message(self._subjects.epoch, b"", {"Nats-Expected-Last-Subject-Sequence": expected})
             try:
-                self._epoch = await publish_all(self._connection, [epoch])
+                self._epoch = self._written = await publish_all(self._connection, [epoch])
                 self._epoch_before = int(expected)
                 return
             except JetStreamError as refused:
@@ -90,7 +92,8 @@ class JetStreamStateStore:
         whole = self._replicated or belong_together(changes)
         while True:
             try:
-                return await publish_all(self._connection, messages, guard, one_write=whole)
+                self._written = await publish_all(self._connection, messages, guard, one_write=whole)
+                return self._written
             except JetStreamError as refused:
                 if refused.code == EPOCH_LOST:
                     raise EpochLost("another process owns this shard now") from refused
@@ -101,6 +104,7 @@ class JetStreamStateStore:
                 log.warning("no answer to a commit: %s", away)
                 await asyncio.sleep(RETRY_AFTER)
                 if (stored := await self._look_up(messages, name)) is not None:
+                    self._written = stored
                     return stored
 
     async def _look_up(self, messages: Sequence[Message], name: str) -> int | None:
@@ -118,13 +122,19 @@ class JetStreamStateStore:
     # --- reading ------------------------------------------------------------------------------------
 
     async def _last(self, subjects: Iterable[str]) -> AsyncIterator[Arrived]:
-        """The last message of each subject, wildcards allowed."""
+        """The last message of each subject, wildcards allowed.
+
+        A replica that lags behind would answer with what was. So the epoch is asked for too: then there is
+        always an answer, which says how far the replica has got.
+        """
         wanted = list(subjects)
+        epoch, known = ([self._subjects.epoch], self._written) if self._replicated else ([], 0)
         for start in range(0, len(wanted), AT_ONCE):
             chunk = wanted[start : start + AT_ONCE]
             try:
-                body = {"multi_last": chunk}
-                found = [each async for each in self._connection.direct_get_many(self._stream, body)]
+                body = {"multi_last": [*chunk, *epoch]}
+                asking = self._connection.direct_get_many(self._stream, body, known=known)
+                found = [each async for each in asking if each.headers["Nats-Subject"] not in epoch]
             except TooMany:
                 if len(chunk) == 1:
                     raise
