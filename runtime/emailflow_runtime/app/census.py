@@ -49,5 +49,5 @@ class Census:
 
     def steps(self, flow: FlowPlan) -> dict[str, int]:
         """Journeys of the flow's current revision by step, without zeros."""
-        stages = self._flows.get(flow.id, {})
+        stages: Counter[Stage] = self._flows.get(flow.id, Counter())
         return {step: count for (revision, step), count in stages.items() if revision == flow.revision}
