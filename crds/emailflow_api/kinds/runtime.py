@@ -155,7 +155,7 @@ class EmailRuntimeSpec(ApiModel):
     public_url: HttpUrl | None = None
     """The URL under which people reach links, pixels and preference pages."""
     keys_secret_ref: SecretKeyReference | None = None
-    """The keyring that signs links; rotated by adding a key."""
+    """The keyring that signs links; rotated by adding a key. Absent: the operator makes one."""
     allowed_namespaces: AllowedNamespaces = Field(default_factory=AllowedNamespaces)
     """Whose flows may use this runtime. Absent: those of its own namespace."""
     door: Door = Field(default_factory=Door)
