@@ -8,6 +8,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from tests.crash.crashing import crash, send
@@ -15,11 +16,11 @@ from tests.crash.house import House
 from tests.crash.points import HTTP, POINTS
 from tests.crash.processes import Server, Servers
 
-from emailflow_runtime.adapters.jetstream.connection import Connection, Credentials, connect
 from emailflow_runtime.adapters.jetstream.state_store import JetStreamStateStore
+from emailflow_runtime.adapters.jetstream.wire import Arrived
 from emailflow_runtime.app.stores import PutContact
 from emailflow_runtime.core.contact import Contact
-from emailflow_runtime.errors import EpochLost
+from emailflow_runtime.errors import EpochLost, Unavailable
 
 SOME = ("LOG_STORED", "BATCH_WRITTEN", "COMMIT_ANSWERED", "RELAYED", "SMTP_ANSWERED", "EPOCH_WRITTEN")
 PAUSE = 5.0
@@ -93,31 +94,34 @@ async def test_commits_go_on_when_the_leader_is_killed_and_a_stale_owners_are_re
     assert await owner.contacts(["late"]) == {}
 
 
-async def test_an_owner_reads_what_was_written_also_from_a_replica_that_was_away(
-    replicated: House, cluster: Servers
+async def test_an_answer_of_a_replica_that_has_not_got_so_far_is_not_taken(replicated: House) -> None:
+    connection, stream = replicated.connection, replicated.names.state(0)
+    owner = JetStreamStateStore(connection, replicated.names, 0)
+    await owner.claim()
+    last = await owner.commit([PutContact(Contact("c"))])
+    body = {"multi_last": [replicated.names.state_subjects(0).contact("c")]}
+    assert len([each async for each in connection.direct_get_many(stream, body, known=last)]) == 1
+    with pytest.raises(Unavailable, match="lags behind"):
+        assert [each async for each in connection.direct_get_many(stream, body, known=last + 1)]
+
+
+async def test_an_owner_reads_no_further_back_than_it_has_written(
+    replicated: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    led = await leader(replicated, cluster)
-    follower = next(each for each in cluster.each if each is not led)
-    async with connected(led) as writing, connected(follower) as reading:
-        for round_ in range(3):
-            owner = JetStreamStateStore(writing, replicated.names, 0)
-            await owner.claim()
-            follower.signal(signal.SIGSTOP)
-            for number in range(30):
-                names = [f"c{round_}-{number}-{part}" for part in range(30)]
-                await owner.commit([PutContact(Contact(each, name="x" * 2000)) for each in names])
-            follower.signal(signal.SIGCONT)
-            successor = JetStreamStateStore(reading, replicated.names, 0)
-            await successor.claim()
-            for _ in range(10):
-                assert len(await successor.contacts(names)) == 30
+    asked: list[int] = []
+    connection = replicated.connection
+    ask = connection.direct_get_many
 
+    def asking(stream: str, body: dict[str, Any], *, known: int = 0) -> AsyncIterator[Arrived]:
+        asked.append(known)
+        return ask(stream, body, known=known)
 
-@asynccontextmanager
-async def connected(server: Server) -> AsyncIterator[Connection]:
-    """A connection to this server, whoever leads."""
-    connection = await connect(Credentials(f"nats://127.0.0.1:{server.port}"), "test")
-    try:
-        yield connection
-    finally:
-        await connection.close()
+    monkeypatch.setattr(connection, "direct_get_many", asking)
+    for _ in range(2):
+        owner = JetStreamStateStore(connection, replicated.names, 0)
+        await owner.claim()
+        assert await owner.contacts(["nobody"]) == {}
+        committed = await owner.commit([PutContact(Contact("c"))])
+        assert list(await owner.contacts(["c"])) == ["c"]
+        # The epoch is what was written just before.
+        assert asked[-2:] == [committed - 1, committed]
