@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from emailflow_api.jetstream.naming import CONTACTS_CONSUMER
 from emailflow_runtime.app.catalog import Catalog
@@ -82,7 +83,8 @@ class Contacts:
     def _evict(self, coming: int) -> None:
         surplus = len(self._known) + coming - self._capacity
         if surplus > 0:
-            for key in [key for key in self._known if key not in self._writing][:surplus]:
+            idle = (key for key in self._known if key not in self._writing)
+            for key in list(islice(idle, surplus)):
                 del self._known[key]
 
 

@@ -5,7 +5,7 @@ a publication) waits for the commit.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -86,6 +86,10 @@ class Desk:
         """Bring what deciding about these contacts in this flow needs into memory, in one go."""
         await self._contacts.load(contacts)
         await self._enrolments.load([(flow, contact) for contact in contacts])
+
+    async def recall(self, keys: Iterable[EnrolmentKey]) -> None:
+        """Bring these enrolments into memory, in one go."""
+        await self._enrolments.load(keys)
 
     async def setting(self, key: EnrolmentKey) -> Setting | None:
         """What a reaction about this enrolment may know; None when the flow is not there."""

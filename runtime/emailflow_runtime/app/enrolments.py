@@ -7,6 +7,7 @@ publication of its facts is under way.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable
+from itertools import islice
 
 import msgspec
 
@@ -14,7 +15,8 @@ from emailflow_runtime.app.stores import EnrolmentKey, StateStore
 from emailflow_runtime.core.facts import Fact
 from emailflow_runtime.core.journey import Enrolment
 
-CAPACITY = 50_000
+CAPACITY = 20_000
+"""One takes some 5 KB: its journey, and the event that started it as parsed."""
 
 
 class Entry(msgspec.Struct):
@@ -83,6 +85,6 @@ class Enrolments:
         surplus = len(self._entries) + coming - self._capacity
         if surplus <= 0:
             return
-        idle = [key for key, entry in self._entries.items() if entry.idle]
-        for key in idle[:surplus]:
+        idle = (key for key, entry in self._entries.items() if entry.idle)
+        for key in list(islice(idle, surplus)):
             del self._entries[key]

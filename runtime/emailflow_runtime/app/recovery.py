@@ -5,7 +5,7 @@ daily, since a wake-up can be lost (DESIGN section 5, Timers).
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import NamedTuple
 
 from emailflow_api.jetstream.naming import TimerAddress
@@ -14,10 +14,13 @@ from emailflow_runtime.app.desk import Desk
 from emailflow_runtime.app.ports import Clock
 from emailflow_runtime.app.stores import DeliveredTimer, EnrolmentKey, RecordHead, StateStore
 from emailflow_runtime.core.commands import SendMail
+from emailflow_runtime.core.journey import Journey
 
 SECOND = 1_000_000_000
 GRACE = 5 * SECOND
 """A timer may be this late before its wake-up counts as lost."""
+AT_ONCE = 500
+"""Records that are read together: each question takes as long as dozens of records in it."""
 
 log = logging.getLogger(__name__)
 
@@ -59,31 +62,43 @@ class Recovery:
 
     async def relay_again(self, heads: Sequence[RecordHead]) -> None:
         """Publish the facts of these records, in the order of their commits; some may be out already."""
-        for head in sorted(heads, key=lambda each: each.sequence):
-            for record in (await self._store.records([(head.flow, head.contact)])).values():
-                for each in record:
+        for some in _chunks(sorted(heads, key=lambda each: each.sequence)):
+            keys = list(dict.fromkeys((head.flow, head.contact) for head in some))
+            await self._desk.recall(keys)
+            records = await self._store.records(keys)
+            for head in some:
+                for each in records.get((head.flow, head.contact), ()):
                     if each.journey.instance == head.instance and each.facts:
                         await self._desk.adopt(each, head.sequence)
 
-    async def unsent(self, heads: Sequence[RecordHead]) -> list[tuple[EnrolmentKey, SendMail]]:
-        """The mails of these records, to be sent."""
-        found = []
-        for head in heads:
-            key = (head.flow, head.contact)
-            journey = (await self._desk.entry(key)).enrolment.journeys.get(head.instance)
-            if journey is not None and journey.mail is not None:
-                found.append((key, SendMail(head.instance, journey.mail.id)))
-        return found
+    async def unsent(self, heads: Sequence[RecordHead]) -> AsyncIterator[tuple[EnrolmentKey, SendMail]]:
+        """The mails of these records, to be sent, in the order in which they were asked for."""
+        async for head, journey in self._journeys(sorted(heads, key=lambda each: each.sequence)):
+            if journey.mail is not None:
+                yield (head.flow, head.contact), SendMail(head.instance, journey.mail.id)
 
-    async def overdue(self, heads: Sequence[RecordHead]) -> list[DeliveredTimer]:
-        """The timers that these records wait for in vain, as if they had fired now."""
-        fired = []
-        for head in heads:
-            key = (head.flow, head.contact)
-            journey = (await self._desk.entry(key)).enrolment.journeys.get(head.instance)
-            if journey is not None and journey.timer:
-                address = TimerAddress(head.flow, head.contact, head.instance, journey.id, journey.timer)
-                fired.append(DeliveredTimer(sequence=0, at=self._clock.now(), token="", address=address))
-        if fired:
-            log.info("overdue waits found", extra={"count": len(fired)})
-        return fired
+    async def overdue(self, heads: Sequence[RecordHead]) -> AsyncIterator[list[DeliveredTimer]]:
+        """The timers that these records wait for in vain, as if they had fired now; as many at a time as are
+        read together."""
+        for some in _chunks(heads):
+            fired = []
+            async for head, journey in self._journeys(some):
+                if journey.timer:
+                    address = TimerAddress(head.flow, head.contact, head.instance, journey.id, journey.timer)
+                    fired.append(DeliveredTimer(sequence=0, at=self._clock.now(), token="", address=address))
+            if fired:
+                log.info("overdue waits found", extra={"count": len(fired)})
+                yield fired
+
+    async def _journeys(self, heads: Sequence[RecordHead]) -> AsyncIterator[tuple[RecordHead, Journey]]:
+        """What these records hold now, as far as they are there."""
+        for some in _chunks(heads):
+            await self._desk.recall([(head.flow, head.contact) for head in some])
+            for head in some:
+                entry = await self._desk.entry((head.flow, head.contact))
+                if (journey := entry.enrolment.journeys.get(head.instance)) is not None:
+                    yield head, journey
+
+
+def _chunks(heads: Sequence[RecordHead]) -> Iterator[Sequence[RecordHead]]:
+    return (heads[start : start + AT_ONCE] for start in range(0, len(heads), AT_ONCE))

@@ -237,14 +237,14 @@ class Shard:
 
     async def _take_up(self, found: Found) -> None:
         """Send what was asked for, wake what slept too long, give up on what nobody will know."""
-        for key, command in await self._recovery.unsent(found.requested):
+        async for key, command in self._recovery.unsent(found.requested):
             if not self._one_by_one.again or await self._harmless(key, command.mail):
                 self._sender.dispatch(key, command)
         await self._wake(found)
         if not found.attempted:
             return
         # The owner before may have started handing over as late as its intents allow.
-        abandoned = await self._recovery.unsent(found.attempted)
+        abandoned = [each async for each in self._recovery.unsent(found.attempted)]
         await asyncio.sleep(START_WITHIN + GIVE_UP_AFTER)
         for key, command in abandoned:
             try:
@@ -263,8 +263,9 @@ class Shard:
         return False
 
     async def _wake(self, found: Found) -> None:
-        for fired in await self._recovery.overdue(found.overdue):
-            await self._timers.wake_at_barrier(fired)
+        async for fired in self._recovery.overdue(found.overdue):
+            # Together: they share what the barrier asks.
+            await asyncio.gather(*map(self._timers.wake_at_barrier, fired))
 
     async def _abandon(self, key: EnrolmentKey, command: SendMail) -> None:
         mail, now = command.mail, self._outside.clock.now()

@@ -40,7 +40,7 @@ from emailflow_runtime.errors import EpochLost, Unavailable
 
 COMMIT = "EmailFlow-Commit"
 """Names the commit that a message belongs to, so that a lost answer can be looked up."""
-AT_ONCE = 200
+AT_ONCE = 500
 """Subjects in one multi-get; the server gives at most 1,024 messages."""
 RETRY_AFTER = 0.2
 
