@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from emailflow_api.durations import seconds
 from emailflow_api.errors import InvalidExpression
-from emailflow_api.plans import EventTypePlan, FlowPlan, Plans, PolicyPlan, ProviderPlan, TemplatePlan
+from emailflow_api.plans import EventTypePlan, FlowPlan, Plans, PolicyPlan, ProviderPlan, Send, TemplatePlan
 from emailflow_runtime.app.stores import PlanSource
 from emailflow_runtime.core.contact import Mapping as ContactMapping
 from emailflow_runtime.core.program import CompiledProgram
@@ -118,6 +118,11 @@ class Catalog:
     def policy(self, flow: FlowPlan) -> PolicyPlan | None:
         """The policy that holds for a flow."""
         return self.plans.policies.get(flow.policy or self.plans.runtime.default_policy)
+
+    def provider_name(self, step: Send, flow: FlowPlan) -> str:
+        """The name of the provider that a step's mails go to; empty when nothing names one."""
+        policy = self.policy(flow)
+        return step.provider or (policy.provider if policy else "") or self.plans.runtime.default_provider
 
     def event_type(self, kind: str) -> EventTypePlan | None:
         """The contract of a CloudEvents type."""

@@ -88,8 +88,14 @@ class Desk:
         await self._enrolments.load([(flow, contact) for contact in contacts])
 
     async def recall(self, keys: Iterable[EnrolmentKey]) -> None:
-        """Bring these enrolments into memory, in one go."""
-        await self._enrolments.load(keys)
+        """Bring these enrolments, and whom they are about, into memory in one go."""
+        wanted = list(keys)
+        await self._enrolments.load(wanted)
+        await self._contacts.load(contact for _, contact in wanted)
+
+    def known(self, key: EnrolmentKey) -> Entry | None:
+        """The enrolment as it is, if it is in memory."""
+        return self._enrolments.get(key)
 
     async def setting(self, key: EnrolmentKey) -> Setting | None:
         """What a reaction about this enrolment may know; None when the flow is not there."""
@@ -142,6 +148,10 @@ class Desk:
         unpublished = entry.unpublished.setdefault(journey.instance, [])
         unpublished.extend(record.facts)
         self._relay.put(self._parcel(sequence, unpublished, journey, record.facts))
+
+    async def room(self) -> None:
+        """Return when more may be decided: facts come no faster than they are published."""
+        await self._relay.room()
 
     def committed(self) -> Done:
         """Done when everything decided until now, and that it was decided by the owner, is on disk."""

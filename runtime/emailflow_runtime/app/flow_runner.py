@@ -78,6 +78,7 @@ class FlowRunner:
         self.mark.advance(standing.floor)
         await catch_up(self.mark, self.feed, end)
         while True:
+            await self._desk.room()
             batch = await self.feed.next_batch()
             events = [each for each in batch if isinstance(each, DeliveredEvent)]
             await self._barrier.read(events[-1].sequence)

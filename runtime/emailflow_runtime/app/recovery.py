@@ -5,7 +5,7 @@ daily, since a wake-up can be lost (DESIGN section 5, Timers).
 """
 
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from emailflow_api.jetstream.naming import TimerAddress
@@ -76,6 +76,19 @@ class Recovery:
         async for head, journey in self._journeys(sorted(heads, key=lambda each: each.sequence)):
             if journey.mail is not None:
                 yield (head.flow, head.contact), SendMail(head.instance, journey.mail.id)
+
+    async def due(self, busy: Callable[[str], bool]) -> AsyncIterator[tuple[EnrolmentKey, SendMail]]:
+        """The mails that nobody takes care of (`busy`: by id, who is) though it is their time, in order."""
+        now = self._clock.now()
+        heads = [head async for head in self._store.scan() if head.mail in {"Requested", "Deferred"}]
+        waiting = [head for head in heads if head.mail == "Requested" or 0 < head.wake_at <= now]
+        async for head, journey in self._journeys(sorted(waiting, key=lambda each: each.sequence)):
+            mail = journey.mail
+            if mail is None or busy(mail.id):
+                continue
+            # Memory knows more than the head: what has been decided since may not be stored yet.
+            if mail.status == "Requested" or (mail.status == "Deferred" and journey.wake_at <= now):
+                yield (head.flow, head.contact), SendMail(head.instance, mail.id)
 
     async def overdue(self, heads: Sequence[RecordHead]) -> AsyncIterator[list[DeliveredTimer]]:
         """The timers that these records wait for in vain, as if they had fired now; as many at a time as are

@@ -16,6 +16,8 @@ MAX_BATCH = 500
 MOMENT = 0.02
 """Seconds between batches that are small: a batch costs the server as much as 200 messages in it."""
 ENOUGH = 200
+ROOM = 10_000
+"""Facts that may wait before readers read no further."""
 RETRY_AFTER = 0.5
 """Seconds between attempts while EVENTS can't be written."""
 
@@ -38,6 +40,8 @@ class Relay:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._room = asyncio.Event()
+        self._room.set()
         self._waiting = 0
         self._published_at = 0.0
 
@@ -47,10 +51,16 @@ class Relay:
         self._waiting += len(parcel.entries)
         self._idle.clear()
         self._wake.set()
+        if self._waiting > ROOM:
+            self._room.clear()
 
     def backlog(self) -> int:
         """How many facts wait."""
         return self._waiting
+
+    async def room(self) -> None:
+        """Return when more facts may come: while EVENTS can't be written they are in memory."""
+        await self._room.wait()
 
     async def drained(self) -> None:
         """Return when everything queued is published."""
@@ -81,6 +91,8 @@ class Relay:
             size += len(self._parcels[0].entries)
             parcels.append(self._parcels.popleft())
         self._waiting -= size
+        if self._waiting <= ROOM:
+            self._room.set()
         return parcels
 
     async def _publish(self, parcels: Sequence[Parcel]) -> None:

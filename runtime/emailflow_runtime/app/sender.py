@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from emailflow_api.plans import Catcher, ProviderPlan, Send
+from emailflow_runtime.app.backlog import Backlog, Search
 from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.composing import Composed, Composer, Draft, MailProblem, Signer
 from emailflow_runtime.app.desk import Desk
@@ -42,6 +43,10 @@ PREPARING = 64
 log = logging.getLogger(__name__)
 
 
+class _Held(Exception):
+    """The flow or the provider is suspended: the mail waits without a place."""
+
+
 class Transports(Protocol):
     """The ways out, by provider."""
 
@@ -53,7 +58,7 @@ class Transports(Protocol):
 
 
 class Sender:
-    """One for each shard. `runners` are the flows that run here, by id."""
+    """One for each shard. `runners`: the flows that run here, by id; `search`: what waits in STATE."""
 
     def __init__(
         self,
@@ -66,6 +71,7 @@ class Sender:
         clock: Clock,
         runners: Mapping[str, FlowRunner],
         lanes: Lanes,
+        search: Search,
     ) -> None:
         self._catalog = catalog
         self._desk = desk
@@ -78,19 +84,36 @@ class Sender:
         self._preparing = asyncio.Semaphore(PREPARING)
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._intended: set[str] = set()
+        self._backlog = Backlog(desk, catalog, self._begin, search)
         self._stopped = False
 
     def dispatch(self, key: EnrolmentKey, command: SendMail) -> None:
-        """Take care of a mail. One that is under way already is left alone."""
+        """Take care of a mail, when its turn comes. One that is under way already is left alone."""
         if command.mail in self._under_way or self._stopped:
             return
-        task = asyncio.create_task(self._take_care(key, command.mail))
-        self._under_way[command.mail] = task
-        task.add_done_callback(lambda _: self._under_way.pop(command.mail, None))
+        self._backlog.put(key, command)
+
+    def is_under_way(self, mail: str) -> bool:
+        """Whether somebody takes care of this mail now."""
+        return mail in self._under_way
+
+    def _begin(self, key: EnrolmentKey, mail: str, provider: str) -> bool:
+        if mail in self._under_way or self._stopped:
+            return False
+        task = asyncio.create_task(self._take_care(key, mail))
+        self._under_way[mail] = task
+
+        def ended(_: asyncio.Task[None]) -> None:
+            self._under_way.pop(mail, None)
+            self._backlog.done(provider)
+
+        task.add_done_callback(ended)
+        return True
 
     def stop(self) -> None:
         """Begin nothing new. Mails without an intent stay requested, for whoever comes next."""
         self._stopped = True
+        self._backlog.stop()
         for mail, task in self._under_way.items():
             if mail not in self._intended:
                 task.cancel()
@@ -98,6 +121,7 @@ class Sender:
     def abandon(self) -> None:
         """Drop everything: the shard is somebody else's, and so is what becomes of its mails."""
         self._stopped = True
+        self._backlog.stop()
         for task in self._under_way.values():
             task.cancel()
 
@@ -130,6 +154,9 @@ class Sender:
             try:
                 await self._deliver(key, mail)
                 return
+            except _Held as held:
+                self._backlog.hold(key, mail, str(held))
+                return
             except Unavailable as away:
                 log.info("a mail has to wait: %s", away)
                 await asyncio.sleep(RETRY_AFTER)
@@ -139,7 +166,8 @@ class Sender:
             draft = await self._draft(key, mail)
             if draft is None:
                 return
-            await self._catalog.until_released(key[0], draft.provider.name)
+            if self._catalog.is_suspended(key[0], draft.provider.name):
+                raise _Held(draft.provider.name)
             lane = self._lanes.to(draft.provider)
             lane.check()
             composed = await self._compose(key, draft)
@@ -151,7 +179,7 @@ class Sender:
                     if asyncio.get_running_loop().time() - passed > FRESH:
                         await self._passed(key[0])
                     await self._attempt(key, mail, composed)
-        except Unavailable:
+        except (Unavailable, _Held):
             raise
         except LaneClosed as closed:
             await self._park(key, mail, closed)
@@ -172,8 +200,7 @@ class Sender:
         if not isinstance(step, Send):
             return None
         policy = self._catalog.policy(setting.flow)
-        name = step.provider or (policy.provider if policy else "")
-        name = name or self._catalog.plans.runtime.default_provider
+        name = self._catalog.provider_name(step, setting.flow)
         provider = self._catalog.provider(name)
         if provider is None:
             raise MailProblem("ProviderNotFound", f"there is no provider {name or 'for this mail'}")

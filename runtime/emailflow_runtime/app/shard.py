@@ -7,7 +7,7 @@ owns the shard again, this process or another, begins with a new one.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 import msgspec
 
@@ -100,6 +100,7 @@ class Shard:
             telemetry=outside.telemetry,
         )
         outside.telemetry.relaying(index, self._relay.backlog)
+        self._recovery = Recovery(store, self._desk, outside.clock)
         self._sender = Sender(
             catalog=outside.catalog,
             desk=self._desk,
@@ -109,6 +110,7 @@ class Shard:
             clock=outside.clock,
             runners=self._runners,
             lanes=outside.lanes,
+            search=self._waiting,
         )
         self._contact_reader = ContactReader(
             self._contacts_feed,
@@ -122,7 +124,6 @@ class Shard:
         )
         self._timers_feed = outside.feeds.timers(index)
         self._timers = Timers(self._timers_feed, self._desk, outside.catalog, self._runners, self._one_by_one)
-        self._recovery = Recovery(store, self._desk, outside.clock)
 
     async def run(self) -> None:
         """Own the shard until cancelled. Raises EpochLost when somebody else owns it."""
@@ -176,6 +177,9 @@ class Shard:
 
     def _dispatch(self, key: EnrolmentKey, command: SendMail) -> None:
         self._sender.dispatch(key, command)
+
+    def _waiting(self) -> AsyncIterator[tuple[EnrolmentKey, SendMail]]:
+        return self._recovery.due(self._sender.is_under_way)
 
     def _stop_deciding(self) -> None:
         for runner in self._running.values():

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from emailflow_runtime.app.relay import MAX_BATCH, Parcel, Relay
+from emailflow_runtime.app.relay import MAX_BATCH, ROOM, Parcel, Relay
 from emailflow_runtime.app.stores import LogEntry
 from emailflow_runtime.core.cloudevents.event import CloudEvent
 
@@ -55,3 +55,20 @@ async def test_small_batches_grow_for_a_moment() -> None:
         await relay.drained()
     running.cancel()
     assert batches == [1, 5]
+
+
+async def test_readers_wait_while_too_many_facts_do() -> None:
+    log = Log()
+    relay = Relay(log, lambda _: None)  # type: ignore[arg-type]
+    await relay.room()
+    for number in range(ROOM + 1):
+        relay.put(parcel(number, f"f{number}"))
+    waiting = asyncio.create_task(relay.room())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+
+    running = asyncio.create_task(relay.run())
+    async with asyncio.timeout(20):
+        await waiting
+    running.cancel()
+    assert log.ids
