@@ -18,7 +18,7 @@ from emailflow_runtime.core.journey import Journey
 
 SECOND = 1_000_000_000
 GRACE = 5 * SECOND
-"""A timer may be this late before its wake-up counts as lost."""
+"""A timer may be this late before its wake-up counts as lost; clocks differ by less."""
 AT_ONCE = 500
 """Records that are read together: each question takes as long as dozens of records in it."""
 
@@ -32,6 +32,9 @@ class Found(NamedTuple):
     requested: list[RecordHead]
     attempted: list[RecordHead]
     overdue: list[RecordHead]
+    retried: list[RecordHead]
+    """Mails whose next attempt was due just now, or is in a moment. Their timer changes nothing in STATE, so
+    it may be acknowledged although the owner before did not get to the attempt."""
 
 
 class Recovery:
@@ -45,7 +48,7 @@ class Recovery:
     async def scan(self, relayed: int, census: Census | None = None) -> Found:
         """Everything that needs attention; `relayed` is the committed relay position. A census counts all
         that there is."""
-        found = Found([], [], [], [])
+        found = Found([], [], [], [], [])
         due = self._clock.now() - GRACE
         async for head in self._store.scan():
             if census is not None:
@@ -58,6 +61,8 @@ class Recovery:
                 found.attempted.append(head)
             if 0 < head.wake_at < due:
                 found.overdue.append(head)
+            elif head.mail == "Deferred" and head.wake_at < due + 2 * GRACE:
+                found.retried.append(head)
         return found
 
     async def relay_again(self, heads: Sequence[RecordHead]) -> None:
@@ -94,11 +99,11 @@ class Recovery:
         """The timers that these records wait for in vain, as if they had fired now; as many at a time as are
         read together."""
         for some in _chunks(heads):
-            fired = []
+            fired, now = [], self._clock.now()
             async for head, journey in self._journeys(some):
-                if journey.timer:
+                if journey.timer and journey.wake_at <= now:
                     address = TimerAddress(head.flow, head.contact, head.instance, journey.id, journey.timer)
-                    fired.append(DeliveredTimer(sequence=0, at=self._clock.now(), token="", address=address))
+                    fired.append(DeliveredTimer(sequence=0, at=now, token="", address=address))
             if fired:
                 log.info("overdue waits found", extra={"count": len(fired)})
                 yield fired

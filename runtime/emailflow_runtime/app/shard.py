@@ -7,7 +7,7 @@ owns the shard again, this process or another, begins with a new one.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
@@ -22,12 +22,20 @@ from emailflow_runtime.app.inhand import POISONED, OneByOne
 from emailflow_runtime.app.lanes import Lanes
 from emailflow_runtime.app.ports import Clock
 from emailflow_runtime.app.progress import Barrier, Reading
-from emailflow_runtime.app.recovery import Found, Recovery
+from emailflow_runtime.app.recovery import GRACE, SECOND, Found, Recovery
 from emailflow_runtime.app.relay import Relay
 from emailflow_runtime.app.replay import FORGOTTEN, History, Replayer
 from emailflow_runtime.app.reporting import Reporter, Reports
 from emailflow_runtime.app.sender import GIVE_UP_AFTER, START_WITHIN, Sender, Transports
-from emailflow_runtime.app.stores import Consents, DeadLetters, EnrolmentKey, EventLog, Feeds, StateStore
+from emailflow_runtime.app.stores import (
+    Consents,
+    DeadLetters,
+    EnrolmentKey,
+    EventLog,
+    Feeds,
+    RecordHead,
+    StateStore,
+)
 from emailflow_runtime.app.telemetry import SILENCE, Telemetry
 from emailflow_runtime.app.timers import Timers
 from emailflow_runtime.app.writer import Writer
@@ -146,6 +154,7 @@ class Shard:
                 group.create_task(self._keep("timers", self._timers.run))
                 group.create_task(self._serve_flows())
                 group.create_task(self._take_up(found))
+                group.create_task(self._retry(found))
                 group.create_task(self._rescan())
                 if (reports := self._outside.reports) is not None:
                     unread = self._outside.lost if self._index == 0 else {}
@@ -244,7 +253,7 @@ class Shard:
         async for key, command in self._recovery.unsent(found.requested):
             if not self._one_by_one.again or await self._harmless(key, command.mail):
                 self._sender.dispatch(key, command)
-        await self._wake(found)
+        await self._wake(found.overdue)
         if not found.attempted:
             return
         # The owner before may have started handing over as late as its intents allow.
@@ -266,8 +275,13 @@ class Shard:
         await self._desk.decide(key, MailBroken(at=now, mail=mail, reason="PoisonInput", message=POISONED))
         return False
 
-    async def _wake(self, found: Found) -> None:
-        async for fired in self._recovery.overdue(found.overdue):
+    async def _retry(self, found: Found) -> None:
+        """Attempt again what nobody else will: whatever timer is still to come has come by then."""
+        await asyncio.sleep(2 * GRACE / SECOND)
+        await self._wake(found.retried)
+
+    async def _wake(self, heads: Sequence[RecordHead]) -> None:
+        async for fired in self._recovery.overdue(heads):
             # Together: they share what the barrier asks.
             await asyncio.gather(*map(self._timers.wake_at_barrier, fired))
 
@@ -296,6 +310,6 @@ class Shard:
                 log.info("daily rescan")
             try:
                 found = await self._recovery.scan(self._writer.relayed)
-                await self._wake(found)
+                await self._wake(found.overdue)
             except EmailFlowError as error:
                 log.warning("rescan stopped: %s", error)
