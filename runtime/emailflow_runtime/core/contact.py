@@ -101,9 +101,6 @@ class Mapping:
     def identify(self, event: CloudEvent) -> Identifiers:
         """Who the event is about. What has no value, or is no address, is empty."""
         bindings = bind(event=event_view(event))
-        return self._identify(event, bindings)
-
-    def _identify(self, event: CloudEvent, bindings: Bindings) -> Identifiers:
         email = self._text("email", bindings)
         if not email and self._subject and event.subject:
             email = event.subject
@@ -119,8 +116,10 @@ class Mapping:
         if sequence <= contact.sequence or repeated in contact.applied:
             return contact
         bindings = bind(event=event_view(event))
-        identifiers = self._identify(event, bindings)
-        changes: dict[str, Any] = {"id": identifiers.id, "email": self._address(event, bindings)}
+        changes: dict[str, Any] = {
+            "id": self._text("id", bindings),
+            "email": self._address(event, bindings),
+        }
         changes.update({field: self._text(field, bindings) for field in ("name", "locale", "timezone")})
         changes = {field: value for field, value in changes.items() if value}
         traits = {name: _value(expression, bindings) for name, expression in self._traits.items()}

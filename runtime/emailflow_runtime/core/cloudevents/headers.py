@@ -58,7 +58,12 @@ def encode_value(value: ExtensionValue) -> str:
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
-    return value if _NEEDS_NO_ENCODING.fullmatch(value) else quote(value, safe=_SAFE)
+    return encode_text(value)
+
+
+def encode_text(text: str) -> str:
+    """The same for a value that is a string."""
+    return text if _NEEDS_NO_ENCODING.fullmatch(text) else quote(text, safe=_SAFE)
 
 
 def decode_value(name: str, text: str) -> str:

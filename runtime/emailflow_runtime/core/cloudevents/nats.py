@@ -17,8 +17,23 @@ from emailflow_runtime.core.cloudevents.media_types import JSON, Mode, content_m
 
 def encode(event: CloudEvent) -> tuple[dict[str, str], bytes]:
     """The event in binary mode: headers and payload. No data and empty data are both an empty payload."""
-    encode_value = ce_headers.encode_value
-    headers = {f"ce-{name}": encode_value(value) for name, value in event.attributes.items()}
+    encode_text = ce_headers.encode_text
+    headers = {
+        "ce-specversion": encode_text(event.specversion),
+        "ce-id": encode_text(event.id),
+        "ce-source": encode_text(event.source),
+        "ce-type": encode_text(event.type),
+    }
+    for header, text in (
+        ("ce-subject", event.subject),
+        ("ce-time", event.time),
+        ("ce-datacontenttype", event.datacontenttype),
+        ("ce-dataschema", event.dataschema),
+    ):
+        if text is not None:
+            headers[header] = encode_text(text)
+    for name, value in event.extensions.items():
+        headers[f"ce-{name}"] = ce_headers.encode_value(value)
     return headers, event.data or b""
 
 

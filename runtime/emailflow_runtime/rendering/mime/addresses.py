@@ -5,6 +5,7 @@ Whether an address exists, or may be mailed, is decided elsewhere; this only say
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import idna
 
@@ -22,6 +23,7 @@ _LOCAL = re.compile(rf'(?:{_ATEXT})+(?:\.(?:{_ATEXT})+)*|"(?:[ !#-\[\]-~]|\\[ -~
 _DOMAIN = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*|\[[!-Z^-~]+\]")
 
 
+@lru_cache(maxsize=1024)
 def addr_spec(address: str, *, field: str) -> str:
     """The address as headers and envelopes carry it: the domain in A-labels (RFC 5890), the rest untouched.
 
@@ -38,6 +40,7 @@ def addr_spec(address: str, *, field: str) -> str:
     return written
 
 
+@lru_cache(maxsize=1024)
 def a_labels(domain: str, *, field: str) -> str:
     """The domain in ASCII (IDNA 2008; RFC 5890); an address literal stays. Raises InvalidHeader."""
     try:
