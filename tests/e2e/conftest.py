@@ -4,6 +4,7 @@ build/e2e makes the cluster and loads the images. Files run in the order of thei
 last, since it takes the installation away. Every namespace enforces Pod Security `restricted`.
 """
 
+import itertools
 import json
 import os
 import platform
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.e2e import cluster
-from tests.e2e.cluster import CHART, HERE, ROOT, WAIT, Sink, kubectl, listed, run, wait
+from tests.e2e.cluster import CHART, HERE, ROOT, WAIT, Sink, get, kubectl, listed, run, wait
 from tests.e2e.rights import Ledger, rights_in
 
 NAMESPACE = "emailflow"
@@ -165,6 +166,27 @@ def start_seconds(pod: dict[str, Any]) -> float | None:
 def patch(kind: str, name: str, change: dict[str, Any], namespace: str = SHOP) -> None:
     """Merge a change into an object."""
     kubectl("patch", kind, name, "--namespace", namespace, "--type=merge", f"--patch={json.dumps(change)}")
+
+
+MARK = """
+apiVersion: emailflow.dev/v1alpha1
+kind: EmailFlow
+metadata: {{name: mark}}
+spec:
+  trigger: {{types: [com.example.mark]}}
+  steps: [{{name: mark{number}, wait: {{for: PT1H}}}}]
+"""
+_numbers = itertools.count()
+
+
+def arrived(kind: str, name: str, namespace: str) -> None:
+    """Until the runtime has what was changed: it reads plans in order, and reports on the last."""
+    generation = get(kind, name, namespace)["metadata"]["generation"]
+    wait(kind, name, namespace, until=f"jsonpath={{.status.observedGeneration}}={generation}")
+    cluster.apply(MARK.format(number=next(_numbers)), namespace)
+    generation = get("ef", "mark", namespace)["metadata"]["generation"]
+    wait("ef", "mark", namespace, until=f"jsonpath={{.status.observedGeneration}}={generation}")
+    wait("ef", "mark", namespace, until="condition=Ready")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """What a service's pod does to emit an event. The programs run inside the pod, by `kubectl exec`."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,6 +89,20 @@ def post(
     answer = in_pod(namespace, pod, OVER_HTTP, where, json.dumps(events), str(attempts), token)
     statuses: list[int] = json.loads(answer)
     return statuses
+
+
+ONE_CLICK = """
+import sys, urllib.request
+request = urllib.request.Request(sys.argv[1], data=b"List-Unsubscribe=One-Click", method="POST")
+print(urllib.request.urlopen(request, timeout=10).status)
+"""
+
+
+def unsubscribe_link(mail: dict[str, Any]) -> str:
+    """Where one click unsubscribes (RFC 8058), as a mail's header says."""
+    found = re.search(r"<(http[^>]+)>", mail["headers"]["list-unsubscribe"])
+    assert found
+    return found[1]
 
 
 STEADILY = """

@@ -5,7 +5,7 @@ import time
 
 from tests.e2e import cluster, events
 from tests.e2e.cluster import Sink, in_pod, kubectl, listed, run, wait
-from tests.e2e.conftest import start_producer
+from tests.e2e.conftest import arrived, patch, start_producer
 
 NATS = "nats://emailflow-nats.emailflow.svc:4222"
 
@@ -35,6 +35,17 @@ def test_the_example_as_it_is_mails_without_links(plain: str, witness: Sink) -> 
     [mail] = witness.mails("pia@example.com", count=1)
     assert "list-unsubscribe" not in mail["headers"]
     assert "/l/" not in mail["text"]
+
+
+def test_given_a_public_url_it_mails_links_signed_by_keys_that_the_operator_made(
+    plain: str, witness: Sink
+) -> None:
+    public = {"spec": {"publicUrl": f"http://emailflow-default.{plain}.svc"}}
+    patch("er", "default", public, plain)
+    arrived("er", "default", plain)
+    assert events.post(plain, "producer", events.sign_up("paul"), attempts=60) == [202]
+    [mail] = witness.mails("paul@example.com", count=1)
+    assert in_pod(plain, "producer", events.ONE_CLICK, events.unsubscribe_link(mail)).strip() == "200"
 
 
 def test_an_event_without_a_token_is_refused(shop: str, producer: str, witness: Sink) -> None:

@@ -1,33 +1,12 @@
 """What is suspended, redirected or captured holds on the cluster until somebody says otherwise."""
 
-import itertools
 import json
 import time
 
 import pytest
 from tests.e2e import cluster, events
-from tests.e2e.cluster import Sink, get, kubectl, wait
-from tests.e2e.conftest import patch
-
-MARK = """
-apiVersion: emailflow.dev/v1alpha1
-kind: EmailFlow
-metadata: {{name: mark}}
-spec:
-  trigger: {{types: [com.example.mark]}}
-  steps: [{{name: mark{number}, wait: {{for: PT1H}}}}]
-"""
-_numbers = itertools.count()
-
-
-def arrived(kind: str, name: str, namespace: str) -> None:
-    """Until the runtime has what was changed: it reads plans in order, and reports on the last."""
-    generation = get(kind, name, namespace)["metadata"]["generation"]
-    wait(kind, name, namespace, until=f"jsonpath={{.status.observedGeneration}}={generation}")
-    cluster.apply(MARK.format(number=next(_numbers)), namespace)
-    generation = get("ef", "mark", namespace)["metadata"]["generation"]
-    wait("ef", "mark", namespace, until=f"jsonpath={{.status.observedGeneration}}={generation}")
-    wait("ef", "mark", namespace, until="condition=Ready")
+from tests.e2e.cluster import Sink, kubectl, wait
+from tests.e2e.conftest import arrived, patch
 
 
 @pytest.mark.parametrize(

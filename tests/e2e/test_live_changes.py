@@ -1,6 +1,5 @@
 """What changes while people are inside: a flow is edited, deleted, allowed elsewhere; keys are rotated."""
 
-import re
 import time
 from typing import Any
 
@@ -91,20 +90,6 @@ def test_a_flow_elsewhere_is_served_once_the_runtime_allows_it(
     kubectl("delete", "namespace", "team")
 
 
-def link(mail: dict[str, Any]) -> str:
-    """Where one click unsubscribes (RFC 8058)."""
-    found = re.search(r"<(http[^>]+)>", mail["headers"]["list-unsubscribe"])
-    assert found
-    return found[1]
-
-
-ONE_CLICK = """
-import sys, urllib.request
-request = urllib.request.Request(sys.argv[1], data=b"List-Unsubscribe=One-Click", method="POST")
-print(urllib.request.urlopen(request, timeout=10).status)
-"""
-
-
 def test_a_rotated_key_signs_new_links_and_old_links_stay_good(
     shop: str, producer: str, witness: Sink
 ) -> None:
@@ -117,16 +102,16 @@ def test_a_rotated_key_signs_new_links_and_old_links_stay_good(
         *("--dry-run=client", "--output=yaml"),
     )
     cluster.apply(manifest, shop)
-    before, deadline, number = key_of(link(old)), time.monotonic() + 120, 0
+    before, deadline, number = key_of(events.unsubscribe_link(old)), time.monotonic() + 120, 0
     while True:  # each turn is a mail that comes; the kubelet brings the new value within its sync period
         name = f"oscar{number}"
         assert events.post(shop, producer, events.sign_up(name)) == [202]
         [new] = witness.mails(f"{name}@example.com", count=1)
-        if key_of(link(new)) != before:
+        if key_of(events.unsubscribe_link(new)) != before:
             break
         assert time.monotonic() < deadline, "the new key is not used"
         number += 1
-    assert cluster.in_pod(shop, producer, ONE_CLICK, link(old)).strip() == "200"
+    assert cluster.in_pod(shop, producer, events.ONE_CLICK, events.unsubscribe_link(old)).strip() == "200"
     assert {pod["metadata"]["name"] for pod in runtime_pods(shop)} == pods, "no pod was replaced"
 
 
