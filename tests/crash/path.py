@@ -24,6 +24,7 @@ PATH = (
     "adapters/smtp/connection",
     "adapters/smtp/opening",
     "adapters/smtp/transport",
+    "app/backlog",
     "app/composing",
     "app/contacts",
     "app/desk",
@@ -46,7 +47,7 @@ WAITING = re.compile(
     r"asyncio\.(sleep|wait|shield|gather)"
     r"|[\w.]+\.(wait|acquire)|(placed|(self\._)?arrived)\.get"
     r"|accepted|committed|self\.committed|turn|future|expected|first|last|result|self\._closed|ask|placed\.put"
-    r"|run|handing_over|self\._reconnected|self\._outside\.reconnected|mark\.reached"
+    r"|run|handing_over|self\._reconnected|self\._outside\.reconnected|mark\.reached|self\.(_relay|_desk)\.room"
     r"|(self\._(outside\.)?catalog|shard)\.(until_released|flows_differ|ready\.wait)"
 )
 """Pure waiting: for time, for a task of this process, for what others do. To be killed in it is to be killed
@@ -55,6 +56,7 @@ before what comes next."""
 HARMLESS: dict[str, frozenset[str]] = {
     "reads, and changes nothing outside the process": frozenset(
         {
+            "app/backlog self._desk.recall",
             "app/composing self._renderer.render",
             "app/contacts self._store.contacts",
             "app/desk self._contacts.load",
@@ -74,6 +76,7 @@ HARMLESS: dict[str, frozenset[str]] = {
             "app/ownership self._leases.read",
             "app/progress feed.standing",
             "app/recovery self._store.records",
+            "app/recovery Recovery.relay_again self._desk.recall",
             "app/recovery self._desk.entry",
             "app/sender self._desk.setting",
             "app/sender self._desk.entry",
@@ -203,4 +206,4 @@ def needing_points() -> list[Place]:
 def idle() -> set[str]:
     """What is called harmless and is not awaited any more."""
     found = {name for module in PATH for place in awaits(module) for name in names(place)}
-    return frozenset().union(*HARMLESS.values()) - found
+    return set().union(*HARMLESS.values()) - found

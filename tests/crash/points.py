@@ -47,6 +47,7 @@ _BATCH, _WIRE, _CONNECTION = (
 )
 _STATE, _FEED, _LEASES = (f"adapters/jetstream/{each}" for each in ("state_store", "feed", "lease_bucket"))
 _SMTP, _OPENING = "adapters/smtp/transport", "adapters/smtp/opening"
+_RECOVERY = "app/recovery"
 
 
 class Accepting(Enum):
@@ -165,18 +166,15 @@ class Owning(Enum):
     CONTACTS_TAKEN_OVER = _after("app/contacts", "ContactReader.run", "self._feed.take_over")
     FLOW_TAKEN_OVER = _after("app/flow_runner", "FlowRunner.run", "self.feed.take_over")
     TIMERS_TAKEN_OVER = _after("app/timers", "Timers.run", "self._feed.take_over")
-    REQUESTED_FOUND = _after("app/shard", "Shard._take_up", "self._recovery.unsent", first="MAIL_COMPOSED")
+    REQUESTED_FOUND = _after(_RECOVERY, "Recovery._journeys", "self._desk.recall", first="MAIL_COMPOSED")
     MAIL_REHEARSED = _after("app/shard", "Shard._harmless", "self._sender.rehearse", first="REQUESTED_FOUND")
     ATTEMPTED_FOUND = _after(
-        "app/shard", "Shard._take_up", "self._recovery.unsent", nth=2, first="HANDED_OVER", unknown=True
+        _RECOVERY, "Recovery._journeys", "self._desk.recall", first="HANDED_OVER", unknown=True
     )
     GIVEN_UP = _after(
         "app/shard", "Shard._abandon", "self._desk.decide", nth=2, first="HANDED_OVER", unknown=True
     )
-    OVERDUE_FOUND = _after("app/shard", "Shard._wake", "self._recovery.overdue", TIMER, first="TIMERS_PULLED")
-    OVERDUE_WOKEN = _after(
-        "app/shard", "Shard._wake", "self._timers.wake_at_barrier", TIMER, first="TIMERS_PULLED"
-    )
+    OVERDUE_FOUND = _after(_RECOVERY, "Recovery._journeys", "self._desk.recall", TIMER, first="TIMERS_PULLED")
 
     MAILS_DRAINED = _after("app/shard", "Shard.stop", "self._sender.drained", STOP, beside=True)
     OUTCOMES_COMMITTED = _after("app/shard", "Shard.stop", "self._desk.committed", STOP)
