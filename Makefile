@@ -31,6 +31,7 @@ check: $(ENVIRONMENT) ## Lint, format, types, import contracts, generated files,
 	.venv/bin/lint-imports --no-cache
 	$(PYTHON) -m emailflow_cli.generate --check
 	$(PYTHON) build/chart.py --check
+	$(PYTHON) build/argocd.py --check
 	$(PYTEST) -q tests/unit/house
 
 e2e: $(ENVIRONMENT) ## Install the chart on a cluster and send a mail through it (kind, or EMAILFLOW_CLUSTER)
@@ -43,9 +44,11 @@ bench: $(ENVIRONMENT) ## Measure, one benchmark after the other
 generate: $(ENVIRONMENT) ## Write the generated files again: CRDs, schemas, reference pages
 	$(PYTHON) -m emailflow_cli.generate
 	$(PYTHON) build/chart.py
+	$(PYTHON) build/argocd.py
 
-apiserver: $(ENVIRONMENT) ## Build the API server that the tests ask (once)
+apiserver: $(ENVIRONMENT) ## Build the API server that the tests ask, and Argo CD's own diff (once)
 	@$(PYTHON) build/apiserver.py >/dev/null
+	@$(PYTHON) build/gitops.py >/dev/null
 
 $(ENVIRONMENT): pyproject.toml uv.lock build/environment.py
 	python3 build/environment.py
