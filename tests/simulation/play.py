@@ -5,6 +5,7 @@
 
 import logging
 import sys
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from tests.simulation import ports
@@ -21,9 +22,20 @@ class Played(NamedTuple):
     world: World
 
 
+@contextmanager
+def quiet():
+    """What fails on purpose is not worth a line; whoever comes after hears everything again."""
+    logger = logging.getLogger("emailflow_runtime")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
 def play(seed, *, make=ports, faults=True):
     """Play the world of this seed."""
-    logging.getLogger("emailflow_runtime").setLevel(logging.CRITICAL)
     made = []
 
     async def main(loop):
@@ -33,7 +45,8 @@ def play(seed, *, make=ports, faults=True):
         return problems(world)
 
     try:
-        found = run(main, seed)
+        with quiet():
+            found = run(main, seed)
     except (Deadlock, Livelock) as error:
         found = [f"{type(error).__name__}: {error}"]
     return Played(found, made[0].network.trace_hash(), made[0])

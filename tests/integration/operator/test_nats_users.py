@@ -238,7 +238,8 @@ async def test_credentials_that_were_replaced_are_used_no_more(
 
     def give(user: str) -> None:
         text = json.dumps(user)
-        space.apply(f"{{apiVersion: v1, kind: Secret, metadata: {{name: nats}}, stringData: {{c: {text}}}}}")
+        # Not in braces alone: kubectl takes what begins with one for JSON.
+        space.apply(f"apiVersion: v1\nkind: Secret\nmetadata: {{name: nats}}\nstringData: {{c: {text}}}\n")
 
     give(users[0])
     own = f'nats: {{url: "nats://127.0.0.1:{free_port}", credentialsSecretRef: {{name: nats, key: c}}}}'
