@@ -14,8 +14,8 @@
 {{- div (mul (include "emailflow.bytes" .) 9) 10 -}}
 {{- end -}}
 
-{{/* What the log of one runtime may take of NATS' volume. With what comes in and dead letters, an eighth of it each, two
+{{/* What the log of one runtime may take of NATS' volume. With what comes in and dead letters, an eighth of it each, four
 runtimes then leave a third of the volume to what is (STATE); the operator takes at least 128 MiB. */}}
 {{- define "emailflow.eventsBytes" -}}
-{{- max 134217728 (div (include "emailflow.nineTenths" (list .Values.nats.persistence.size "nats.persistence.size")) 4) -}}
+{{- max 134217728 (div (include "emailflow.nineTenths" (list .Values.nats.persistence.size "nats.persistence.size")) 8) -}}
 {{- end -}}

@@ -141,7 +141,7 @@ def test_the_values_for_chart_testing_render(helm: Helm, file: Path) -> None:
 
 
 @pytest.mark.parametrize("size", ["2Gi", "10Gi", "1T"])
-def test_the_volume_of_nats_has_room_for_two_runtimes(helm: Helm, size: str) -> None:
+def test_the_volume_of_nats_has_room_for_four_runtimes(helm: Helm, size: str) -> None:
     rendered = helm(f"nats.persistence.size={size}")
     [operator] = rendered.one("Deployment", "emailflow-operator")["spec"]["template"]["spec"]["containers"]
     [log] = [int(each.partition("=")[2]) for each in operator["args"] if each.startswith("--events-bytes")]
@@ -149,4 +149,4 @@ def test_the_volume_of_nats_has_room_for_two_runtimes(helm: Helm, size: str) -> 
     [store] = [int(line.split()[1]) for line in config.splitlines() if "max_file_store" in line]
     made = streams(RuntimePlan(namespace="mail", name="default"), events_bytes=log)
     bounded = sum(max(0, each.get("max_bytes", 0)) for each in made)
-    assert 2 * bounded <= store * 2 / 3
+    assert 4 * bounded <= store * 2 / 3
