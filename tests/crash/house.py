@@ -185,7 +185,8 @@ class House:
     async def all_accepted(self) -> None:
         """Return when everything that is sent has been accepted."""
         async with asyncio.timeout(WITHIN):
-            await asyncio.gather(*self._sending)
+            # Shielded: whoever stops waiting stops no producer.
+            await asyncio.shield(asyncio.gather(*self._sending))
 
     # --- the ledger ---------------------------------------------------------------------------------
 
