@@ -41,7 +41,7 @@ async def main(what: list[str]) -> None:
         await running.publish(count=500, rate=500, first=0)
         await running.taken(500, 60)
         if "rate" in what:
-            rates = []
+            rates, memory = [], []
             for _ in range(ROUNDS):
                 before = running.runtime.cpu(), running.nats_cpu(), running.sink.cpu()
                 rates.append(await saturated(running, first))
@@ -51,7 +51,9 @@ async def main(what: list[str]) -> None:
                 if rates[-1] == max(rates):
                     names = ("runtime", "nats-server", "sink")
                     figures |= {f"us CPU a mail, {n}": u for n, u in zip(names, used, strict=True)}
+                memory.append(running.runtime.memory() // 1_000_000)
                 first += FIRST
+            figures["runtime MB after each round"] = memory
             figures["mails/s, saturated"] = max(rates)
             figures["mails/s, each round"] = [round(each) for each in rates]
         for rate in (200, 2000):
