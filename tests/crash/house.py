@@ -32,8 +32,8 @@ from emailflow_runtime.adapters.jetstream.connection import (
 from emailflow_runtime.adapters.jetstream.event_log import JetStreamEventLog
 from emailflow_runtime.adapters.jetstream.plan_bucket import PlanBucket
 from emailflow_runtime.adapters.jetstream.provision import provision_flows
-from emailflow_runtime.adapters.jetstream.state_store import JetStreamStateStore
-from emailflow_runtime.app.stores import EnrolmentKey, LogEntry
+from emailflow_runtime.adapters.jetstream.state_messages import MAIL
+from emailflow_runtime.app.stores import LogEntry
 from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.core.consent import UNSUBSCRIBED
 from emailflow_runtime.core.contact import normalize_address
@@ -59,7 +59,7 @@ class House:
         self.mails: set[str] = set()
         self.letters: Counter[str] = Counter()
         self.skipped = self.failed = 0
-        self.half_way: set[EnrolmentKey] = set()
+        self.half_way: set[tuple[str, str]] = set()
         """Whose mails had an intent and no outcome on disk when a life ended."""
         self.life: Running | None = None
         self._servers = servers
@@ -129,11 +129,19 @@ class House:
         """A life has ended: the outcomes of these mails may never be known."""
         while True:
             with suppress(Unavailable):
-                async for head in JetStreamStateStore(self.connection, self.names, 0).scan():
-                    if head.mail == "Attempted":
-                        self.half_way.add((head.flow, head.contact))
+                await self._note_half_way()
                 return
             await asyncio.sleep(AGAIN)
+
+    async def _note_half_way(self) -> None:
+        """Ask for all records, and take no answer of a replica that has not got as far as its leader."""
+        stream, subjects = self.names.state(0), self.names.state_subjects(0)
+        known = (await self.connection.api(f"STREAM.INFO.{stream}"))["state"]["last_seq"]
+        for flow in ("hello", "later", "broken"):
+            body = {"multi_last": [subjects.epoch, subjects.journey(f"{self.namespace}_{flow}", "*", "*")]}
+            async for each in self.connection.direct_get_many(stream, body, known=known):
+                if each.headers.get(MAIL) == "Attempted":
+                    self.half_way.add((flow, each.headers["Nats-Subject"]))
 
     # --- producers ----------------------------------------------------------------------------------
 

@@ -125,3 +125,14 @@ async def test_an_owner_reads_no_further_back_than_it_has_written(
         assert list(await owner.contacts(["c"])) == ["c"]
         # The epoch is what was written just before.
         assert asked[-2:] == [committed - 1, committed]
+
+
+async def test_what_a_replica_without_the_owners_epoch_holds_is_no_finding(replicated: House) -> None:
+    owner = JetStreamStateStore(replicated.connection, replicated.names, 0)
+    await owner.claim()
+    assert [each async for each in owner.scan()] == []
+    stream, epoch = replicated.names.state(0), replicated.names.state_subjects(0).epoch
+    # A replica that lags behind, as it looks to who scans it.
+    await replicated.connection.api(f"STREAM.PURGE.{stream}", {"filter": epoch})
+    with pytest.raises(Unavailable, match="lags behind"):
+        assert [each async for each in owner.scan()] == []

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from emailflow_runtime.adapters.jetstream.connection import TIMEOUT, Connection
 from emailflow_runtime.adapters.jetstream.wire import Arrived, frame
@@ -11,18 +11,22 @@ from emailflow_runtime.errors import Unavailable
 
 PAGE = 1000
 SECOND = 1_000_000_000
+NO_MESSAGES = "404"
 
 
 async def scan_headers(
-    connection: Connection, stream: str, subject: str
+    connection: Connection, stream: str, subjects: Sequence[str]
 ) -> AsyncIterator[tuple[Arrived, int]]:
-    """Each message with its stream sequence, as the stream is when the scan begins. Raises Unavailable."""
+    """Each message with its stream sequence, as the stream is when the scan begins. Raises Unavailable.
+
+    On a replicated stream any replica may be scanned, also one that lags behind.
+    """
     name = f"scan_{secrets.token_hex(6)}"
     config = {
         "name": name,
         "ack_policy": "none",
         "deliver_policy": "all",
-        "filter_subject": subject,
+        "filter_subjects": list(subjects),
         "headers_only": True,
         "mem_storage": True,
         "num_replicas": 1,
@@ -41,6 +45,8 @@ async def scan_headers(
             for _ in range(asked):
                 message = await _next(arrived)
                 if not message.reply:
+                    if message.headers.get("Status") != NO_MESSAGES:
+                        raise Unavailable("a scan was broken off")
                     return
                 left -= 1
                 yield message, int(message.reply.split(".")[-4])

@@ -204,7 +204,15 @@ class JetStreamStateStore:
         return left_in_hand(stored, at, self._epoch_before)
 
     async def scan(self) -> AsyncIterator[RecordHead]:
-        """See StateStore."""
-        subject = self._subjects.journeys_all
-        async for stored, sequence in scan_headers(self._connection, self._stream, subject):
-            yield record_head(self._subjects, stored.subject, stored.headers or {}, sequence)
+        """See StateStore. The epoch is scanned too, since a replica that has it has all that went before."""
+        epoch = self._subjects.epoch
+        met = 0
+        async for stored, sequence in scan_headers(
+            self._connection, self._stream, (self._subjects.journeys_all, epoch)
+        ):
+            if stored.subject == epoch:
+                met = sequence
+            else:
+                yield record_head(self._subjects, stored.subject, stored.headers or {}, sequence)
+        if met < self._epoch:
+            raise Unavailable("a replica that lags behind was scanned")
