@@ -6,7 +6,10 @@ import sys
 
 import pytest
 
+from emailflow_runtime.app.sender import GIVE_UP_AFTER, START_WITHIN
+
 from .conftest import Dev, until
+from .test_why import why
 
 MANIFESTS = """
 apiVersion: emailflow.dev/v1alpha1
@@ -156,7 +159,16 @@ def test_a_killed_runtime_does_the_replay_after_all_once(dev):
     dev.kill()
     dev.start()
 
-    assert until(lambda: {f"P{number}" for number in range(20)} <= set(names(dev)))
+    def missing():
+        return {f"P{number}" for number in range(20)} - set(names(dev))
+
+    def told_unknown():
+        """Whether each missing mail was being handed over when the runtime was killed, and is told of so."""
+        answers = (why(dev, f"{name.lower()}@example.com").stdout for name in missing())
+        return all("dev.emailflow.message.unknown" in answer for answer in answers)
+
+    # Only once the intents of the runtime before are over it is said that nobody will know.
+    assert until(told_unknown, START_WITHIN + GIVE_UP_AFTER + 30)
     pass_by(dev)
     found = [name for name in names(dev) if name.startswith("P")]
     assert len(found) == len(set(found))
