@@ -40,13 +40,15 @@ def image_values(image: str = cluster.IMAGE) -> list[str]:
 @pytest.fixture(scope="session")
 def storage() -> Iterator[list[str]]:
     """Values for NATS' volume: the cluster's own storage, else a folder here, where its node then is."""
+    # Runtimes of many tests share the volume, and their streams stay: small logs then.
+    sizes = ["--set=nats.persistence.size=8Gi", "--set=operator.extraArgs={--events-bytes=268435456}"]
     if kubectl("get", "storageclass", "--output", "name").strip():
-        yield ["--set=nats.persistence.size=8Gi"]
+        yield sizes
         return
     with tempfile.TemporaryDirectory(prefix="emailflow-nats-") as folder:
         Path(folder).chmod(0o777)
         kubectl("apply", "--filename", "-", stdin=_volume(folder))
-        yield ["--set=nats.persistence.size=8Gi", "--set=nats.persistence.storageClassName=e2e"]
+        yield [*sizes, "--set=nats.persistence.storageClassName=e2e"]
 
 
 def _volume(folder: str) -> str:
