@@ -1,14 +1,20 @@
-"""An installation that serves one namespace, on three NATS servers. It replaces what was installed before."""
+"""An installation that serves one namespace, on three NATS servers, with a certificate that was given to it.
 
+It replaces what was installed before.
+"""
+
+import base64
 import json
 from collections.abc import Iterator
 
 import pytest
 from tests.e2e import cluster, events
-from tests.e2e.cluster import CHART, Sink, kubectl, run, wait
+from tests.e2e.certificates import given_certificate
+from tests.e2e.cluster import CHART, Sink, kubectl, refused, run, wait
 from tests.e2e.conftest import NAMESPACE, apply_example, image_values, start_producer
 
 APART = "apart"
+GIVEN = "given-tls"
 OPERATOR = "system:serviceaccount:emailflow:emailflow-operator"
 
 
@@ -25,6 +31,9 @@ def apart(witness: Sink) -> Iterator[str]:
         "nats.persistence.enabled": "false",
         "nats.persistence.size": "2Gi",
         "nats.resources.limits.memory": "512Mi",
+        "webhooks.certificates.mode": "Secret",
+        "webhooks.certificates.secretName": GIVEN,
+        "webhooks.certificates.caBundle": give_certificate(),
     }
     cluster.helm(
         "install", *where, *image_values(), *(f"--set={key}={value}" for key, value in values.items())
@@ -32,6 +41,21 @@ def apart(witness: Sink) -> Iterator[str]:
     apply_example(APART, {"nats": {"replicas": 3}})
     yield start_producer(APART)
     kubectl("delete", "emailruntimes", "--all", "--namespace", APART)
+
+
+def give_certificate() -> str:
+    """Put the webhooks' certificate where the operator is going to be; its authority, as a caBundle."""
+    authority, certificate, key = given_certificate(f"emailflow-webhook.{NAMESPACE}.svc")
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": GIVEN},
+        "type": "kubernetes.io/tls",
+        "stringData": {"tls.crt": certificate, "tls.key": key},
+    }
+    cluster.apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}), "")
+    cluster.apply(json.dumps(secret), NAMESPACE)
+    return base64.b64encode(authority.encode()).decode()
 
 
 def leader_of(stream: str) -> str:
@@ -56,6 +80,12 @@ def test_it_has_rights_in_the_namespaces_that_it_serves_only(apart: str) -> None
     assert not may("get", "secrets", "default")
     assert not may("list", "emailflows", "default")
     assert not may("list", "namespaces", "default")
+
+
+def test_admission_answers_with_the_certificate_that_was_given(apart: str) -> None:
+    flow = "apiVersion: emailflow.dev/v1alpha1\nkind: EmailFlow\nmetadata: {name: bad}\nspec:\n"
+    flow += "  trigger: {types: [com.example.a]}\n  steps: [{name: a, wait: {for: PT1H}}]\n"
+    assert "spec.continueIf" in refused(flow + "  continueIf: 'contact.('\n", APART)
 
 
 def test_accepted_events_survive_the_loss_of_one_of_three_servers(
