@@ -22,6 +22,7 @@ from emailflow_runtime.adapters.in_memory.loop_clock import LoopClock
 from emailflow_runtime.adapters.in_memory.state_store import InMemoryStateStore
 from emailflow_runtime.adapters.jetstream.alias_bucket import AliasBucket
 from emailflow_runtime.adapters.jetstream.consent_bucket import ConsentBucket
+from emailflow_runtime.adapters.jetstream.dead_letter_reader import DeadLetterReader
 from emailflow_runtime.adapters.jetstream.dead_letter_stream import DeadLetterStream
 from emailflow_runtime.adapters.jetstream.event_log import JetStreamEventLog
 from emailflow_runtime.adapters.jetstream.feed import JetStreamFeeds
@@ -68,6 +69,14 @@ class InMemory:
     async def letters(self):
         return list(self._broker.letters)
 
+    async def store(self, kind, data):
+        """As somebody does who has the rights to write EVENTS, and writes what is no event."""
+        self._broker.events.append(f"0.{kind}", data)
+
+    async def unread(self):
+        """The dead letters of what was no event: reason, origin, sequence in EVENTS, bytes."""
+        return [tuple(each) for each in self._broker.unread]
+
     async def unpin_contacts(self):
         (await self._broker.consumer(CONTACTS_CONSUMER, 0)).unpin()
 
@@ -112,6 +121,14 @@ class OnJetStream:
             for sequence in range(1, info["state"]["last_seq"] + 1)
         ]
         return [letter_in(message) for message in found]
+
+    async def store(self, kind, data):
+        await self._connection.request(self._names.event_subject(0, kind), data)
+
+    async def unread(self):
+        reader = DeadLetterReader(self._connection, self._names)
+        found = [each async for each in reader.letters()]
+        return [(each.reason, each.origin, each.log_sequence, each.raw) for each in found]
 
     async def unpin_contacts(self):
         subject = f"CONSUMER.UNPIN.{self._names.events}.{CONTACTS_CONSUMER}"

@@ -45,6 +45,11 @@ class Observability:
         """A door has refused something before it was an event."""
         self.metrics.series.events_refused(reason).inc()
 
+    def dead_letter(self, reason: str, origin: str) -> None:
+        """A reader has put aside what is no event."""
+        shown = origin if origin.startswith("_") else origin.replace("_", "/", 1)
+        self.metrics.series.dead_letters(reason, shown).inc()
+
     def ingest(self, inner: Ingest, *, refusals: bool = True) -> Ingest:
         """Ingest, counted and traced; without `refusals` where a door says all of them itself."""
         measured = MeasuredIngest(inner, self.metrics.series, refusals=refusals)

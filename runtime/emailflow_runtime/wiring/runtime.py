@@ -78,7 +78,7 @@ class Runtime:
         self._outside = Outside(
             catalog=self.catalog,
             log=log,
-            feeds=JetStreamFeeds(connection, names),
+            feeds=JetStreamFeeds(connection, names, watched.dead_letter),
             dead_letters=dead_letters,
             composer=Composer(self.catalog, watched.renderer(self._renderer), surroundings.keyring),
             transports=self._ways_out,

@@ -226,3 +226,53 @@ async def test_who_takes_over_a_flow_waits_until_its_consumer_is_there(backend, 
 
     assert ids(await take(feed, 1)) == [0]
     await feed.close()
+
+
+async def floor_at(feed, sequence):
+    async with asyncio.timeout(WITHIN):
+        while (await feed.standing()).floor < sequence:  # noqa: ASYNC110 - tells what is, not when
+            await asyncio.sleep(0)
+
+
+async def test_what_is_no_event_is_a_dead_letter_and_done_with(backend, log, first):
+    await first.take_over()
+    await log.append(entries(0, 1))
+    await backend.store("com.example.tick", b"no event")
+    await log.append(entries(1, 2))
+
+    found = await take(first, 2)
+    assert ids(found) == [0, 1]
+    first.acknowledge(found)
+
+    await floor_at(first, 3)
+    assert await backend.unread() == [("MissingAttribute", "_contacts", 2, b"no event")]
+
+
+async def test_what_is_no_event_at_the_end_of_the_log_leaves_nothing_to_wait_for(backend, log, first):
+    await first.take_over()
+    await log.append(entries(0, 1))
+    await backend.store("com.example.tick", b"no event")
+    first.acknowledge(await take(first, 1))
+    waiting = asyncio.create_task(first.next_batch())
+
+    await floor_at(first, 2)
+
+    standing = await first.standing()
+    assert (standing.pending, standing.delivered) == (0, 2)
+    waiting.cancel()
+
+
+async def test_each_reader_of_what_is_no_event_puts_it_aside(backend, log, process, first):
+    await backend.provide_flow("shop_cart", "com.example.order")
+    feed = process.feeds.flow("shop_cart", 0)
+    await feed.take_over()
+    await first.take_over()
+
+    await backend.store("com.example.order", b"no event")
+    await log.append(entries(1, 2, "com.example.order"))
+
+    for each in (feed, first):
+        each.acknowledge(await take(each, 1))
+        await floor_at(each, 2)
+    assert sorted(origin for _, origin, _, _ in await backend.unread()) == ["_contacts", "shop_cart"]
+    await feed.close()

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from tests.contract.feed.test_feed import WITHIN, acknowledged, entries, ids, take
 
+from emailflow_runtime.adapters.jetstream.dead_letter_reader import DeadLetterReader
 from emailflow_runtime.adapters.jetstream.event_log import JetStreamEventLog
 from emailflow_runtime.adapters.jetstream.feed import JetStreamFeeds
 
@@ -36,9 +37,46 @@ async def test_a_feed_goes_on_after_a_restart_of_the_server(server, connection, 
     assert ids(found) == [2, 3]
 
 
-async def test_what_is_no_event_is_passed_by(log, first, connection, names):
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ({"ce-id": "1", "ce-source": "/s"}, "MissingAttribute"),
+        ({"ce-id": "%zz", "ce-source": "/s", "ce-type": "t"}, "InvalidAttribute"),
+        ({"ce-id": "1", "ce-source": "/s", "ce-type": "t", "EmailFlow-Redrive": "{}"}, "InvalidAttribute"),
+        ({"X": "a\udcffb"}, "MissingAttribute"),
+    ],
+    ids=["no type", "not percent-encoded", "no redrive", "no text"],
+)
+async def test_what_is_no_event_is_kept_as_it_came(log, first, connection, names, headers, reason):
     await first.take_over()
-    await connection.request(names.event_subject(0, "com.example.tick"), b"no event", None)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    head = f"NATS/1.0\r\n{lines}\r\n".encode(errors="surrogateescape")
+    data, subject = b"what it was", names.event_subject(0, "com.example.tick").encode()
+    await connection.wire.send(
+        b"HPUB %b %d %d\r\n%b%b\r\n" % (subject, len(head), len(head) + len(data), head, data)
+    )
     await log.append(entries(1, 2))
 
-    assert ids(await take(first, 1)) == [1]
+    found = await take(first, 1)
+    assert ids(found) == [1]
+    await acknowledged(first, found)
+
+    letters = [each async for each in DeadLetterReader(connection, names).letters()]
+    assert [(each.reason, each.origin, each.log_sequence) for each in letters] == [(reason, "_contacts", 1)]
+    assert (letters[0].event, letters[0].raw) == (None, data)
+
+
+async def test_no_timer_is_a_dead_letter_and_timers_go_on(connection, names):
+    noted = []
+    feed = JetStreamFeeds(connection, names, lambda *told: noted.append(told)).timers(0)
+    await feed.take_over()
+    fired = f"{names.state_subjects(0).prefix}.fired."
+    await connection.request(f"{fired}no.timer", b"")
+    await connection.request(f"{fired}flow.contact._.journey.7", b"")
+
+    (timer,) = await take(feed, 1)
+
+    assert timer.address.number == 7
+    await acknowledged(feed, [timer])
+    assert noted == [("UnsupportedMediaType", "_timers")]
+    await feed.close()

@@ -6,6 +6,7 @@ Owners and doors get ports over it; each makes its own, as each process has its 
 import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import NamedTuple
 
 from emailflow_api.jetstream.naming import CONTACTS_CONSUMER, FACTS, TIMERS_CONSUMER
 from emailflow_api.plans import Plans
@@ -13,6 +14,15 @@ from emailflow_runtime.adapters.in_memory.shard_state import ShardState
 from emailflow_runtime.adapters.in_memory.stream import Consumer, Stream
 from emailflow_runtime.app.ports import Clock
 from emailflow_runtime.app.stores import DeadLetter, LogEntry
+
+
+class Unread(NamedTuple):
+    """A dead letter of what a reader could not read: no event, so that only its bytes are kept."""
+
+    reason: str
+    origin: str
+    sequence: int
+    data: bytes
 
 
 class Broker:
@@ -23,6 +33,7 @@ class Broker:
         self.events = Stream(clock)
         self.states = [ShardState(clock) for _ in range(shards)]
         self.letters: list[DeadLetter] = []
+        self.unread: list[Unread] = []
         self.aliases: dict[str, str] = {}
         self.consents: dict[str, dict[str, bool]] = {}
         """By the key of an address, then by topic."""

@@ -7,8 +7,8 @@ later message is ever given out before an earlier one.
 from collections.abc import Iterable, Sequence
 
 from emailflow_api.jetstream.naming import CONTACTS_CONSUMER, TIMERS_CONSUMER, TimerAddress
-from emailflow_runtime.adapters.in_memory.broker import Broker
-from emailflow_runtime.adapters.in_memory.stream import Consumer, Sent
+from emailflow_runtime.adapters.in_memory.broker import Broker, Unread
+from emailflow_runtime.adapters.in_memory.stream import Consumer, Sent, Stored
 from emailflow_runtime.app.stores import (
     Delivered,
     DeliveredEvent,
@@ -17,6 +17,7 @@ from emailflow_runtime.app.stores import (
     LogEntry,
     Standing,
 )
+from emailflow_runtime.core.cloudevents.errors import MissingAttribute
 
 BATCH = 256
 
@@ -73,7 +74,16 @@ class InMemoryFeed:
             consumer.take_over(self)
             return []
         self._expected += len(sent)
-        return [_delivered(each) for each in sent]
+        for each in sent:
+            if isinstance(each.message.content, bytes):
+                self._put_aside(each.message, consumer)
+        return [_delivered(each) for each in sent if not isinstance(each.message.content, bytes)]
+
+    def _put_aside(self, message: Stored, consumer: Consumer) -> None:
+        """What is no event is a dead letter, and done with."""
+        reason, data = MissingAttribute.reason, message.content
+        self._broker.unread.append(Unread(reason, self._name, message.sequence, data))
+        consumer.acknowledge(message.sequence)
 
     def acknowledge(self, batch: Iterable[Delivered]) -> None:
         """See Feed."""

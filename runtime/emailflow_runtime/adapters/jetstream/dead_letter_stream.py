@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 
 from emailflow_api.jetstream.naming import Names
 from emailflow_runtime.adapters.jetstream.batch import Message, publish_all
@@ -12,6 +13,10 @@ from emailflow_runtime.errors import Unavailable
 
 RETRY_AFTER = 0.5
 LONGEST_MESSAGE = 1000
+HELD = "EmailFlow-Was-"
+"""Before the names of others' headers that would mean something to NATS, or to EmailFlow."""
+ROOM = 512
+"""Bytes that the protocol may take beside headers and data."""
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +34,7 @@ class DeadLetterStream:
         headers["EmailFlow-Reason"] = letter.reason
         headers["EmailFlow-Origin"] = letter.origin
         # Messages quote names of fields, so they are ASCII but for what a template or a manifest calls them.
-        text = letter.message[:LONGEST_MESSAGE].encode("ascii", "backslashreplace").decode()
-        headers["EmailFlow-Message"] = " ".join(text.split())
+        headers["EmailFlow-Message"] = one_line(letter.message[:LONGEST_MESSAGE])
         headers["EmailFlow-Sequence"] = str(letter.sequence)
         if letter.contact:
             headers["EmailFlow-Contact"] = letter.contact
@@ -44,3 +48,25 @@ class DeadLetterStream:
             except (Unavailable, JetStreamError) as away:
                 log.warning("DEADLETTER takes nothing: %s", away)
                 await asyncio.sleep(RETRY_AFTER)
+
+
+def raw_letter(
+    subject: str, held: Mapping[str, str], data: bytes, said: Mapping[str, str], *, most: int
+) -> Message:
+    """A letter of what is no event: its headers and bytes as they came, and what is said of it (`said`:
+    `EmailFlow-` headers). `most`: bytes that the server takes; what is longer is cut, and says so."""
+    headers = {**{_held(name): value for name, value in held.items()}, **said}
+    room = most - ROOM - sum(len(name.encode()) + len(value.encode()) + 4 for name, value in headers.items())
+    if len(data) > room:
+        headers["EmailFlow-Truncated"] = str(len(data))
+        data = data[: max(room, 0)]
+    return Message(subject, data, headers)
+
+
+def one_line(text: str) -> str:
+    """On one line, in ASCII, as a header has to be."""
+    return " ".join(text.encode("ascii", "backslashreplace").decode().split())
+
+
+def _held(name: str) -> str:
+    return f"{HELD}{name}" if name.lower().startswith(("nats-", "emailflow-")) else name

@@ -19,10 +19,11 @@ from emailflow_api.jetstream.naming import CONTACTS_CONSUMER, TIMERS_CONSUMER, N
 from emailflow_api.jetstream.topology import OWNER_GROUP, consumer_name
 from emailflow_runtime.adapters.jetstream.connection import Connection, JetStreamError
 from emailflow_runtime.adapters.jetstream.event_log import CONTACT_HEADER, REDRIVE_HEADER
+from emailflow_runtime.adapters.jetstream.unreadable import Noted, Unreadable, unheard
 from emailflow_runtime.adapters.jetstream.wire import Arrived, Listening, frame
 from emailflow_runtime.app.stores import Delivered, DeliveredEvent, DeliveredTimer, Feed, Standing
 from emailflow_runtime.core.cloudevents import nats
-from emailflow_runtime.core.cloudevents.errors import CodecError
+from emailflow_runtime.core.cloudevents.errors import CodecError, InvalidAttribute, UnsupportedMediaType
 from emailflow_runtime.core.redrive import Redrive
 from emailflow_runtime.errors import Unavailable
 
@@ -39,7 +40,8 @@ RECENT = 2048
 
 log = logging.getLogger(__name__)
 
-Decode = Callable[[Arrived], Delivered | None]
+Decode = Callable[[Arrived], Delivered]
+"""Raises CodecError for what nobody here wrote."""
 
 
 def place(message: Arrived) -> tuple[int, int]:
@@ -59,11 +61,14 @@ def delivery(message: Arrived) -> int:
 class PinnedFeed:
     """The port Feed on a pinned consumer."""
 
-    def __init__(self, connection: Connection, stream: str, consumer: str, decode: Decode) -> None:
+    def __init__(
+        self, connection: Connection, stream: str, consumer: str, decode: Decode, unreadable: Unreadable
+    ) -> None:
         self._connection = connection
         self._stream = stream
         self._consumer = consumer
         self._decode = decode
+        self._unreadable = unreadable
         self._arrived: asyncio.Queue[Arrived] = asyncio.Queue()
         self._listening: Listening | None = None
         self._asked = 0
@@ -161,9 +166,10 @@ class PinnedFeed:
         self._last = message.reply
         self._asked -= 1
         self._pin = pin
-        delivered = self._decode(message)
-        if delivered is not None:
-            batch.append(delivered)
+        try:
+            batch.append(self._decode(message))
+        except CodecError as broken:
+            self._unreadable.put_aside(message, place(message)[0], broken)
         return True
 
     def _note_status(self, status: str, headers: Mapping[str, str]) -> None:
@@ -185,6 +191,7 @@ class PinnedFeed:
 
     async def close(self) -> None:
         """See Feed. The next owner need not wait for what this one has still in hand."""
+        await self._unreadable.close()
         if self._listening is None:
             return
         await self._stop_listening()
@@ -214,23 +221,26 @@ def _note_failure(task: "asyncio.Task[None]") -> None:
 
 
 class JetStreamFeeds:
-    """The port Feeds on JetStream."""
+    """The port Feeds on JetStream. `noted` hears of what could not be read."""
 
-    def __init__(self, connection: Connection, names: Names) -> None:
+    def __init__(self, connection: Connection, names: Names, noted: Noted = unheard) -> None:
         self._connection = connection
         self._names = names
+        self._noted = noted
         self._decode = EventDecoder()
 
     def flow(self, flow: str, shard: int) -> Feed:
         """See Feeds."""
-        return self._events(consumer_name(flow, shard))
+        return self._events(flow, shard)
 
     def contacts(self, shard: int) -> Feed:
         """See Feeds."""
-        return self._events(consumer_name(CONTACTS_CONSUMER, shard))
+        return self._events(CONTACTS_CONSUMER, shard)
 
-    def _events(self, consumer: str) -> Feed:
-        return PinnedFeed(self._connection, self._names.events, consumer, self._decode)
+    def _events(self, reader: str, shard: int) -> Feed:
+        unreadable = Unreadable(self._connection, self._names, reader, self._noted)
+        consumer = consumer_name(reader, shard)
+        return PinnedFeed(self._connection, self._names.events, consumer, self._decode, unreadable)
 
     def timers(self, shard: int) -> Feed:
         """See Feeds."""
@@ -238,10 +248,14 @@ class JetStreamFeeds:
 
         def decode(message: Arrived) -> Delivered:
             sequence, at = place(message)
-            address = subjects.parse_fired(message.subject)
+            try:
+                address = subjects.parse_fired(message.subject)
+            except ValueError:
+                raise UnsupportedMediaType("expected the subject of a timer that fired") from None
             return DeliveredTimer(sequence=sequence, at=at, token=message.reply, address=address)
 
-        return PinnedFeed(self._connection, self._names.state(shard), TIMERS_CONSUMER, decode)
+        unreadable = Unreadable(self._connection, self._names, TIMERS_CONSUMER, self._noted)
+        return PinnedFeed(self._connection, self._names.state(shard), TIMERS_CONSUMER, decode, unreadable)
 
 
 class EventDecoder:
@@ -253,35 +267,42 @@ class EventDecoder:
     def __init__(self) -> None:
         self._recent: dict[int, DeliveredEvent] = {}
 
-    def __call__(self, message: Arrived) -> DeliveredEvent | None:
-        """The event as delivered; None for a message that no door and no relay wrote."""
+    def __call__(self, message: Arrived) -> DeliveredEvent:
+        """The event as delivered. Raises CodecError for a message that no door and no relay wrote."""
         sequence, at = place(message)
         known = self._recent.get(sequence)
         if known is not None and known.at == at:
             return msgspec.structs.replace(known, token=message.reply)
-        event = event_at(sequence, at, message.headers, message.data, message.reply)
-        if event is not None:
-            if len(self._recent) >= RECENT:
-                del self._recent[next(iter(self._recent))]
-            self._recent[sequence] = event
+        event = read_event(sequence, at, message.headers, message.data, message.reply)
+        if len(self._recent) >= RECENT:
+            del self._recent[next(iter(self._recent))]
+        self._recent[sequence] = event
         return event
 
 
-def event_at(
-    sequence: int, at: int, headers: Mapping[str, str], data: bytes, token: str = ""
-) -> DeliveredEvent | None:
+def event_at(sequence: int, at: int, headers: Mapping[str, str], data: bytes) -> DeliveredEvent | None:
     """The event in a message of EVENTS, at its place; None for a message that no door and no relay wrote."""
     try:
-        event = nats.read_stored(headers, data)
+        return read_event(sequence, at, headers, data)
     except CodecError as broken:
         log.error("EVENTS holds something that is no event, at %d: %s", sequence, broken)
         return None
+
+
+def read_event(
+    sequence: int, at: int, headers: Mapping[str, str], data: bytes, token: str = ""
+) -> DeliveredEvent:
+    """The same. Raises CodecError for a message that no door and no relay wrote."""
     redrive = headers.get(REDRIVE_HEADER)
+    try:
+        redriven = msgspec.json.decode(redrive, type=Redrive) if redrive else None
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        raise InvalidAttribute(f"{REDRIVE_HEADER}: expected what a redrive writes") from None
     return DeliveredEvent(
         sequence=sequence,
         at=at,
         token=token,
-        event=event,
+        event=nats.read_stored(headers, data),
         contact=headers.get(CONTACT_HEADER, ""),
-        redrive=msgspec.json.decode(redrive, type=Redrive) if redrive else None,
+        redrive=redriven,
     )

@@ -14,8 +14,9 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from emailflow_api.jetstream.naming import DOOR_CONSUMER, Names
-from emailflow_runtime.adapters.jetstream.batch import Message, publish_all
+from emailflow_runtime.adapters.jetstream.batch import publish_all
 from emailflow_runtime.adapters.jetstream.connection import Connection, JetStreamError
+from emailflow_runtime.adapters.jetstream.dead_letter_stream import LONGEST_MESSAGE, one_line, raw_letter
 from emailflow_runtime.app.inbound import Inbound, Refusal
 from emailflow_runtime.errors import Unavailable
 
@@ -30,11 +31,6 @@ REPLY = "EmailFlow-Reply"
 """A token of the producer's: a refusal goes to the subject that it ends. JetStream itself answers the
 publish, and nobody may name any subject for the door to publish to."""
 TOKEN = re.compile(r"[A-Za-z0-9_\-]{1,64}")
-HELD = "EmailFlow-Was-"
-"""Before the names of producers' headers that would mean something to NATS, or to EmailFlow."""
-LONGEST_MESSAGE = 1000
-ROOM = 512
-"""Bytes that the protocol may take beside headers and data."""
 
 log = logging.getLogger(__name__)
 
@@ -136,23 +132,18 @@ class InboundStream:
 
     async def refuse(self, message: Inbound, refusal: Refusal) -> None:
         """See InboundQueue."""
-        headers = {
-            **{_held(name): value for name, value in message.headers.items()},
+        said = {
             "EmailFlow-Reason": refusal.reason,
             "EmailFlow-Origin": ORIGIN,
-            "EmailFlow-Message": _line(refusal.message),
+            "EmailFlow-Message": one_line(refusal.message[:LONGEST_MESSAGE]),
             "EmailFlow-Subject": f"{self._prefix}{message.types}",
         }
-        data = message.data
-        room = self._connection.client.max_payload - ROOM
-        room -= sum(len(name.encode()) + len(value.encode()) + 4 for name, value in headers.items())
-        if len(data) > room:
-            # IN takes less than the server does, so this is a server whose limit was lowered.
-            headers["EmailFlow-Truncated"] = str(len(data))
-            data = data[: max(room, 0)]
         subject = self._names.dead_letter_subject(refusal.reason, ORIGIN)
+        # IN takes less than the server does, so it fits, unless the server's limit was lowered.
+        most = self._connection.client.max_payload
+        letter = raw_letter(subject, message.headers, message.data, said, most=most)
         try:
-            await publish_all(self._connection, [Message(subject, data, headers)])
+            await publish_all(self._connection, [letter])
         except JetStreamError as refused:
             raise Unavailable(f"DEADLETTER takes nothing: {refused}") from refused
 
@@ -162,12 +153,3 @@ class InboundStream:
         if TOKEN.fullmatch(token):
             subject = self._names.refused_subject(token)
             await self._connection.publish(subject, msgspec.json.encode(refusal))
-
-
-def _held(name: str) -> str:
-    return f"{HELD}{name}" if name.lower().startswith(("nats-", "emailflow-")) else name
-
-
-def _line(text: str) -> str:
-    """On one line, in ASCII, as a header has to be."""
-    return " ".join(text[:LONGEST_MESSAGE].encode("ascii", "backslashreplace").decode().split())
