@@ -1,49 +1,32 @@
-"""Leases on a real server: one holder each, gone by themselves, given back at once, made again when lost."""
+"""Leases have one holder each, are gone by themselves, given back at once, and made again when lost."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
-from emailflow_api.plans import RuntimePlan
-from emailflow_runtime.adapters.jetstream.connection import Credentials, connect
-from emailflow_runtime.adapters.jetstream.lease_bucket import LeaseBucket
-from emailflow_runtime.adapters.nats_server import NatsServer
-from emailflow_runtime.app.ownership import LEASE_TTL, View
+from emailflow_runtime.app.ownership import LEASE_TTL, Leases, View
 from emailflow_runtime.errors import Unavailable
 
-RUNTIME = RuntimePlan(namespace="mail", name="default", shards=2)
-Replica = Callable[[str], Awaitable[LeaseBucket]]
+Replica = Callable[[str], Awaitable[Leases]]
 
 
 @pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    running = NatsServer(tmp_path, 0)
-    await running.start()
-    yield running
-    await running.stop()
-
-
-@pytest.fixture
-async def replica(server: NatsServer) -> AsyncIterator[Replica]:
+def replica(bucket: Any) -> Replica:
     """`await replica(name)`: the leases as a process of this name sees them."""
-    connections = []
 
-    async def one(name: str) -> LeaseBucket:
-        connections.append(await connect(Credentials(server.url), name))
-        made = LeaseBucket(connections[-1], RUNTIME, name)
+    async def one(name: str) -> Leases:
+        made: Leases = await bucket.replica(name)
         await made.listen()
         # The server has heard of the subscription when it answers what was asked after it.
         await until(made, lambda _: True)
         return made
 
-    yield one
-    for each in connections:
-        await each.close()
+    return one
 
 
-async def until(leases: LeaseBucket, holds: Callable[[View], bool]) -> View:
+async def until(leases: Leases, holds: Callable[[View], bool]) -> View:
     """The first view of which this holds."""
     async with asyncio.timeout(LEASE_TTL + 20):
         while True:
@@ -128,12 +111,41 @@ async def test_members_come_and_go(replica: Replica) -> None:
     assert (await a.read()).members == {"a"}
 
 
+async def test_what_a_replica_says_itself_is_no_news_to_it(replica: Replica) -> None:
+    a = await replica("a")
+    await a.announce()
+    revision = await a.take(0, 0)
+    assert revision
+    await a.release(0, revision)
+    await a.withdraw()
+    # Its answer comes after all news of that, on the same connection.
+    await a.read()
+    assert not a.changed.is_set()
+
+
+async def test_nobody_takes_by_a_revision_from_before(replica: Replica) -> None:
+    a, b = await replica("a"), await replica("b")
+    first = await a.take(0, 0)
+    assert first
+    second = await a.take(0, first)
+    assert second
+    assert second > first
+    assert await b.take(0, first) is None
+    assert await b.take(0, 0) is None
+    assert (await b.read()).leases[0] == (a.replica, second)
+
+
 async def test_a_restart_of_the_server_takes_all_leases_and_they_can_be_taken_again(
-    server: NatsServer, replica: Replica
+    bucket: Any, replica: Replica
 ) -> None:
     a = await replica("a")
-    assert await a.take(0, 0)
-    await server.restart()
+    await a.announce()
+    before = await a.take(0, 0)
+    assert before
+    await bucket.restart()
     view = await until(a, lambda _: True)
     assert view == View(frozenset(), {})
-    assert await a.take(0, 0)
+    # Revisions begin anew with the bucket.
+    again = await a.take(0, 0)
+    assert again
+    assert again < before
