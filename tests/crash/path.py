@@ -141,6 +141,7 @@ HARMLESS: dict[str, frozenset[str]] = {
     "gives back early what the next owner gets anyway": frozenset(
         {
             "adapters/jetstream/feed self._connection.publish",
+            "adapters/jetstream/feed self._unreadable.close",
             "adapters/jetstream/inbound self._connection.publish",
             "adapters/nats_door/door self._queue.close",
             "adapters/nats_door/door self._queue.postpone",
