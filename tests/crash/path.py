@@ -151,8 +151,9 @@ HARMLESS: dict[str, frozenset[str]] = {
     "makes what was lost with nats-server, or lives for one scan": frozenset(
         {
             "adapters/jetstream/lease_bucket self._connection.api",
-            "adapters/jetstream/scan connection.api",
-            "adapters/jetstream/scan connection.wire.send",
+            "adapters/jetstream/scan self._connection.api",
+            "adapters/jetstream/scan self._connection.wire.send",
+            "adapters/jetstream/scan scan.end",
         }
     ),
     "another page than the door's": frozenset({"adapters/http_door/door self._fallback"}),

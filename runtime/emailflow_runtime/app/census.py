@@ -35,7 +35,9 @@ class Census:
             self._add(after.flow, (after.revision, after.step), 1)
 
     def _add(self, flow: str, stage: Stage, count: int) -> None:
-        stages = self._flows.setdefault(flow, Counter())
+        stages = self._flows.get(flow)
+        if stages is None:
+            stages = self._flows[flow] = Counter()
         stages[stage] += count
         if not stages[stage]:
             del stages[stage]

@@ -17,7 +17,7 @@ from emailflow_runtime.adapters.jetstream.connection import (
     JetStreamError,
     TooMany,
 )
-from emailflow_runtime.adapters.jetstream.scan import scan_headers
+from emailflow_runtime.adapters.jetstream.scan import scanning
 from emailflow_runtime.adapters.jetstream.state_messages import (
     decode_contact,
     decode_hashes,
@@ -204,15 +204,10 @@ class JetStreamStateStore:
         return left_in_hand(stored, at, self._epoch_before)
 
     async def scan(self) -> AsyncIterator[RecordHead]:
-        """See StateStore. The epoch is scanned too, since a replica that has it has all that went before."""
-        epoch = self._subjects.epoch
-        met = 0
-        async for stored, sequence in scan_headers(
-            self._connection, self._stream, (self._subjects.journeys_all, epoch)
-        ):
-            if stored.subject == epoch:
-                met = sequence
-            else:
-                yield record_head(self._subjects, stored.subject, stored.headers or {}, sequence)
-        if met < self._epoch:
-            raise Unavailable("a replica that lags behind was scanned")
+        """See StateStore. The epoch is read first, since a replica that has it has all that went before."""
+        async with scanning(self._connection, self._stream) as scan:
+            epochs = [sequence async for _, sequence in scan.headers(self._subjects.epoch)]
+            if max(epochs, default=0) < self._epoch:
+                raise Unavailable("a replica that lags behind was scanned")
+            async for stored, sequence in scan.headers(self._subjects.journeys_all):
+                yield record_head(self._subjects, stored.subject, stored.headers, sequence)
