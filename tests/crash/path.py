@@ -100,11 +100,13 @@ HARMLESS: dict[str, frozenset[str]] = {
             "app/flow_runner self._one_by_one.limit",
             "app/inhand feed.standing",
             "app/sender Sender.rehearse self._composer.compose",
+            "app/shard self._outside.consents.catch_up",
             "app/shard self._store.in_hand",
             "app/timers self._one_by_one.limit",
             "app/shard Shard._rescan self._recovery.scan",
             "adapters/jetstream/state_store self._connection.direct_get",
             "adapters/jetstream/consent_bucket self._tail.start_when_there",
+            "adapters/jetstream/consent_bucket self._tail.catch_up",
             "adapters/jetstream/consent_bucket self._tail.changed",
         }
     ),

@@ -233,6 +233,12 @@ class Consents(InMemoryConsents):
     def of(self, address):
         return Consent(dict(self._known.get(address, {})))
 
+    async def catch_up(self):
+        def effect():
+            return {address: dict(topics) for address, topics in self._broker.consents.items()}
+
+        self._known = await self._network.insist("consents", effect)
+
     async def put(self, address, topic, *, subscribed, at):
         def effect():
             self._network.note("consent", address, topic, subscribed)

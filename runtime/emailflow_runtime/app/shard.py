@@ -138,6 +138,8 @@ class Shard:
         began = asyncio.get_running_loop().time()
         await self._store.claim()
         left = await self._store.in_hand()
+        # Whoever was here before may have put words that this process has not heard of yet.
+        await self._outside.consents.catch_up()
         telemetry = self._outside.telemetry
         # Nothing is sent before these have been decided, whoever read them.
         self._reading.begin(await self._barrier.end())

@@ -286,6 +286,9 @@ class Consents(Protocol):
     def of(self, address: str) -> Consent:
         """What this address has said, as far as is known here."""
 
+    async def catch_up(self) -> None:
+        """Return when `of` knows all that was put before this call; keeps trying while the store is away."""
+
     async def put(self, address: str, topic: str, *, subscribed: bool, at: int) -> None:
         """Return when it is on disk and `of` knows it. `at`: when it was said (nanoseconds since 1970 UTC);
         a word that was said before the one that is known changes nothing. Raises Unavailable."""

@@ -43,6 +43,15 @@ async def test_the_last_word_counts_also_for_who_comes_later(backend, consents):
     await told(later, "a1", Consent({"offers": False}))
 
 
+async def test_who_catches_up_knows_what_was_put_before(consents, other):
+    for at in range(1, 30):
+        await consents.put("a1", "offers", subscribed=bool(at % 2), at=at)
+
+        await other.consents.catch_up()
+
+        assert other.consents.of("a1") == Consent({"offers": bool(at % 2)})
+
+
 async def test_everybody_hears_of_it(consents, other):
     await consents.put("a1", "offers", subscribed=False, at=1)
 

@@ -7,7 +7,9 @@ import pytest
 from msgspec.structs import replace
 
 from emailflow_api import plans as p
+from emailflow_runtime.adapters.jetstream.consent_bucket import ConsentBucket
 from emailflow_runtime.adapters.jetstream.plan_bucket import PlanBucket
+from emailflow_runtime.core.consent import Consent
 
 WITHIN = 20
 RUNTIME = p.RuntimePlan(namespace="mail", name="default")
@@ -101,3 +103,39 @@ async def test_writing_the_same_again_writes_nothing(bucket, connection, names):
     await bucket.write(plans())
 
     assert (await connection.api(stream))["state"]["last_seq"] == before
+
+
+@pytest.fixture
+async def mirror(other, names):
+    """Consent as a process has it that has heard of nothing since it began."""
+    made = ConsentBucket(other, names.bucket("CONSENT"))
+    await made.start()
+    return made
+
+
+async def test_a_mirror_that_lags_has_everything_once_it_has_caught_up(connection, names, mirror):
+    consents = ConsentBucket(connection, names.bucket("CONSENT"))
+    for number in range(1200):
+        await consents.put(f"a{number}", "*", subscribed=False, at=1)
+    assert mirror.of("a1199") == Consent()
+
+    async with asyncio.timeout(WITHIN):
+        await mirror.catch_up()
+
+    assert mirror.of("a0") == mirror.of("a1199") == Consent({"*": False})
+
+
+async def test_who_catches_up_waits_for_a_server_that_is_away(server, connection, names, mirror):
+    await ConsentBucket(connection, names.bucket("CONSENT")).put("a1", "*", subscribed=False, at=1)
+    back = asyncio.create_task(connection.reconnected())
+    await server.stop()
+    catching_up = asyncio.create_task(mirror.catch_up())
+    await asyncio.sleep(0)
+    assert not catching_up.done()
+
+    await server.start()
+
+    async with asyncio.timeout(WITHIN):
+        await back
+        await catching_up
+    assert mirror.of("a1") == Consent({"*": False})

@@ -37,6 +37,10 @@ class InMemoryConsents:
         """See Consents."""
         return Consent(dict(self._broker.consents.get(address, {})))
 
+    async def catch_up(self) -> None:
+        """See Consents."""
+        await asyncio.sleep(0)
+
     async def put(self, address: str, topic: str, *, subscribed: bool, at: int) -> None:
         """See Consents."""
         await asyncio.sleep(0)

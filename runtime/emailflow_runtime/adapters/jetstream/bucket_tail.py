@@ -17,6 +17,8 @@ from emailflow_runtime.errors import Unavailable
 LOOK_EVERY = 2.0
 PAGE = 500
 RETRY_AFTER = 0.5
+REPLICAS_LAG = 5.0
+"""Seconds after which a value that no replica shows is taken for gone: it had a lifetime that is over."""
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ class BucketTail:
         self._prefix = f"$KV.{bucket}."
         self._next = 1
         self._wake = asyncio.Event()
+        self._reading = asyncio.Lock()
         self._subscription: Subscription | None = None
 
     async def start(self) -> None:
@@ -92,19 +95,42 @@ class BucketTail:
             except (Unavailable, JetStreamError, TooMany) as away:
                 log.info("%s can't be read: %s", self._stream, away)
 
+    async def catch_up(self) -> None:
+        """Return when `values` holds all that the bucket held at this call; keeps trying while it is away."""
+        last = -1
+        gone_at = float("inf")
+        now = asyncio.get_running_loop().time
+        while True:
+            try:
+                if last < 0:
+                    # Its leader's word. What is read may be another replica's, which has not got as far.
+                    info = await self._connection.api(f"STREAM.INFO.{self._stream}")
+                    last, gone_at = int(info["state"]["last_seq"]), now() + REPLICAS_LAG
+                await self.refresh()
+                if self._next > last:
+                    return
+                if now() >= gone_at:
+                    log.info("the last value of %s is gone", self._stream)
+                    return
+            except (Unavailable, JetStreamError, TooMany) as not_yet:
+                log.info("%s can't be read up to its end: %s", self._stream, not_yet)
+            await asyncio.sleep(RETRY_AFTER)
+
     async def refresh(self) -> bool:
         """Read what has changed; whether anything has. Raises Unavailable."""
         changed = False
         left = 1
-        while left:
-            left = 0
-            body = {"seq": self._next, "batch": PAGE, "next_by_subj": f"{self._prefix}>"}
-            async for message in self._connection.direct_get_many(self._stream, body):
-                headers = message.headers or {}
-                self._take(headers, message.data)
-                # A page also ends when the server has sent enough bytes, so pages are not counted.
-                left = int(headers.get("Nats-Num-Pending", "0"))
-                changed = True
+        # One reader at a time: two would put old values over new ones.
+        async with self._reading:
+            while left:
+                left = 0
+                body = {"seq": self._next, "batch": PAGE, "next_by_subj": f"{self._prefix}>"}
+                async for message in self._connection.direct_get_many(self._stream, body):
+                    headers = message.headers or {}
+                    self._take(headers, message.data)
+                    # A page also ends when the server has sent enough bytes, so pages are not counted.
+                    left = int(headers.get("Nats-Num-Pending", "0"))
+                    changed = True
         return changed
 
     def _take(self, headers: Mapping[str, str], data: bytes) -> None:

@@ -47,6 +47,10 @@ class ConsentBucket:
             topics[unquote(topic)] = said.decode().partition(" ")[0] == _SUBSCRIBED
         return Consent(topics)
 
+    async def catch_up(self) -> None:
+        """See Consents."""
+        await self._tail.catch_up()
+
     async def put(self, address: str, topic: str, *, subscribed: bool, at: int) -> None:
         """See Consents. Raises Unavailable, JetStreamError."""
         key = f"{address}.{type_tokens(topic)}"

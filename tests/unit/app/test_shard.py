@@ -1,0 +1,172 @@
+"""A shard on ports in memory: what it waits for before it sends."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from emailflow_api import plans as p
+from emailflow_runtime.adapters.in_memory.broker import Broker
+from emailflow_runtime.adapters.in_memory.buckets import InMemoryConsents
+from emailflow_runtime.adapters.in_memory.dead_letters import InMemoryDeadLetters
+from emailflow_runtime.adapters.in_memory.event_log import InMemoryEventLog
+from emailflow_runtime.adapters.in_memory.feed import InMemoryFeeds
+from emailflow_runtime.adapters.in_memory.loop_clock import LoopClock
+from emailflow_runtime.adapters.in_memory.mail_transport import InMemoryTransport, Provider
+from emailflow_runtime.adapters.in_memory.renderer import InProcessRenderer
+from emailflow_runtime.adapters.in_memory.state_store import InMemoryStateStore
+from emailflow_runtime.app.catalog import Catalog
+from emailflow_runtime.app.composing import Composer
+from emailflow_runtime.app.ports import MailTransport
+from emailflow_runtime.app.shard import Outside, Shard
+from emailflow_runtime.app.stores import LogEntry
+from emailflow_runtime.core.cloudevents.event import CloudEvent
+from emailflow_runtime.core.consent import Consent
+from emailflow_runtime.core.identity import contact_key
+from emailflow_runtime.core.links import Keyring
+
+WITHIN = 20
+KIND = "com.example.signed_up"
+ANA, BEN = "ana@example.com", "ben@example.com"
+PROGRAM = p.Program(
+    trigger=p.Trigger(types=(KIND,)),
+    steps=(p.Send(name="hello", next=p.END, template="shop/hello", provider="sink"),),
+)
+REVISION = p.content_hash(PROGRAM)
+PLANS = p.Plans(
+    runtime=p.RuntimePlan(namespace="mail", name="default", public_url="https://mail.example.com"),
+    flows={"shop/hello": p.FlowPlan(namespace="shop", name="hello", revision=REVISION)},
+    programs={REVISION: PROGRAM},
+    templates={
+        "shop/hello": p.TemplatePlan(namespace="shop", name="hello", subject="Hi", format="html", body="Hi")
+    },
+    providers={
+        "sink": p.ProviderPlan(
+            namespace="mail",
+            name="sink",
+            transport=p.Smtp(host="mx.example.com"),
+            sender=p.Address("shop@example.com"),
+        )
+    },
+)
+
+
+class Mirror(InMemoryConsents):
+    """What a process has heard: nothing, before it catches up."""
+
+    def __init__(self, broker: Broker) -> None:
+        super().__init__(broker)
+        self.may_catch_up = asyncio.Event()
+        self.asked = asyncio.Event()
+        self._current = False
+
+    def of(self, address: str) -> Consent:
+        return super().of(address) if self._current else Consent()
+
+    async def catch_up(self) -> None:
+        self.asked.set()
+        await self.may_catch_up.wait()
+        self._current = True
+
+
+class Transports:
+    """Everything goes to one provider."""
+
+    def __init__(self, provider: Provider) -> None:
+        self._transport = InMemoryTransport(provider)
+
+    def transport(self, _: p.ProviderPlan) -> MailTransport:
+        return self._transport
+
+    def signer(self, _: p.ProviderPlan) -> None:
+        return None
+
+
+class House:
+    """One shard's outside, and owners of it."""
+
+    def __init__(self) -> None:
+        self.clock = LoopClock(time.time_ns(), zero=asyncio.get_running_loop().time())
+        self.broker = Broker(self.clock)
+        self.consents = Mirror(self.broker)
+        self.provider = Provider()
+        self._never = asyncio.Event()
+
+    async def never(self) -> None:
+        await self._never.wait()
+
+    def owner(self) -> Shard:
+        catalog = Catalog(PLANS)
+        outside = Outside(
+            catalog=catalog,
+            log=InMemoryEventLog(self.broker),
+            feeds=InMemoryFeeds(self.broker),
+            dead_letters=InMemoryDeadLetters(self.broker),
+            composer=Composer(catalog, InProcessRenderer(), Keyring({"k": b"a key that is long enough"})),
+            transports=Transports(self.provider),
+            consents=self.consents,
+            clock=self.clock,
+            reconnected=self.never,
+        )
+        return Shard(0, InMemoryStateStore(self.broker.states[0]), outside)
+
+    def sign_up(self, address: str) -> None:
+        event = CloudEvent(
+            id=address,
+            source="/s",
+            type=KIND,
+            datacontenttype="application/json",
+            data=json.dumps({"email": address}).encode(),
+        )
+        self.broker.append(LogEntry(event, contact_key("address", address), 0))
+
+    async def told(self, kind: str) -> list[str]:
+        """The addresses of which this fact is told, once there is one."""
+        async with asyncio.timeout(WITHIN):
+            while not (found := self._told(kind)):  # noqa: ASYNC110 - tells what is, not when
+                await asyncio.sleep(0)
+        return found
+
+    def _told(self, kind: str) -> list[str]:
+        entries = [each.content for each in self.broker.events.messages]
+        return [each.event.subject for each in entries if each.event.type == f"dev.emailflow.message.{kind}"]
+
+
+@pytest.fixture
+async def house() -> House:
+    made = House()
+    await made.broker.provide_flow("shop_hello", [KIND])
+    return made
+
+
+@pytest.fixture
+async def running(house: House) -> AsyncIterator[asyncio.Task[None]]:
+    """An owner at work."""
+    task = asyncio.create_task(house.owner().run())
+    yield task
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_new_owner_sends_nothing_before_it_has_heard_who_wants_no_mail(
+    house: House, running: asyncio.Task[None]
+) -> None:
+    house.broker.say(contact_key("address", BEN), "*", subscribed=False, at=1)
+    house.sign_up(BEN)
+    async with asyncio.timeout(WITHIN):
+        await house.consents.asked.wait()
+
+    house.consents.may_catch_up.set()
+
+    assert await house.told("skipped")
+    assert house.provider.received == []
+
+
+async def test_a_new_owner_sends_to_everybody_else(house: House, running: asyncio.Task[None]) -> None:
+    house.consents.may_catch_up.set()
+    house.sign_up(ANA)
+
+    assert await house.told("accepted")
+    assert [each.recipients for each in house.provider.received] == [(ANA,)]
