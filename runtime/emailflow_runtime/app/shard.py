@@ -82,6 +82,7 @@ class Shard:
 
     def __init__(self, index: int, store: StateStore, outside: Outside) -> None:
         self.ready = asyncio.Event()
+        self._ended = asyncio.Event()
         self._index = index
         self._store = store
         self._outside = outside
@@ -174,13 +175,28 @@ class Shard:
             raise
         finally:
             self.ready.clear()
+            self._ended.set()
             telemetry.owned(self._index, held=False)
             await self._close()
 
     async def stop(self) -> None:
-        """Finish what has been begun: hand-overs, commits, publications. Nothing new is taken."""
+        """Finish what has been begun: hand-overs, commits, publications. Nothing new is taken.
+
+        Returns at once when the shard is lost, before or meanwhile: what was begun is the next owner's.
+        """
         self._stop_deciding()
         self._one_by_one.end()
+        tasks = [asyncio.create_task(each) for each in (self._finish(), self._ended.wait())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+        [finished, _] = await asyncio.gather(*tasks, return_exceptions=True)
+        if isinstance(finished, Exception):
+            raise finished
+
+    async def _finish(self) -> None:
         await self._sender.drained()
         await self._desk.committed()
         await self._relay.drained()

@@ -1,4 +1,4 @@
-"""A shard on ports in memory: what it waits for before it sends."""
+"""A shard on ports in memory: what it waits for before it sends, and how it ends."""
 
 import asyncio
 import json
@@ -26,6 +26,7 @@ from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.core.consent import Consent
 from emailflow_runtime.core.identity import contact_key
 from emailflow_runtime.core.links import Keyring
+from emailflow_runtime.errors import EpochLost
 
 WITHIN = 20
 KIND = "com.example.signed_up"
@@ -170,3 +171,35 @@ async def test_a_new_owner_sends_to_everybody_else(house: House, running: asynci
 
     assert await house.told("accepted")
     assert [each.recipients for each in house.provider.received] == [(ANA,)]
+
+
+async def test_an_owner_that_has_lost_its_shard_stops_in_good_order(house: House) -> None:
+    house.consents.may_catch_up.set()
+    owner = house.owner()
+    running = asyncio.create_task(owner.run())
+    async with asyncio.timeout(WITHIN):
+        await owner.ready.wait()
+        await InMemoryStateStore(house.broker.states[0]).claim()
+        house.sign_up(ANA)
+        with pytest.raises(EpochLost):
+            await running
+
+        await owner.stop()
+
+
+async def test_an_owner_that_loses_its_shard_while_it_stops_ends_in_good_order(house: House) -> None:
+    house.consents.may_catch_up.set()
+    house.provider.mood = "hang"
+    house.sign_up(ANA)
+    owner = house.owner()
+    running = asyncio.create_task(owner.run())
+    async with asyncio.timeout(WITHIN):
+        await house.provider.reached.wait()
+        stopping = asyncio.create_task(owner.stop())
+        await InMemoryStateStore(house.broker.states[0]).claim()
+        house.sign_up(BEN)
+        with pytest.raises(EpochLost):
+            await running
+
+        await stopping
+    assert house.provider.received == []
