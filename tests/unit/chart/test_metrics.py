@@ -48,6 +48,21 @@ def test_alerts_ask_for_series_that_there_are() -> None:
         assert found <= names, alert["alert"]
 
 
+@pytest.mark.parametrize(
+    "series",
+    [
+        "emailflow_shard_owned",
+        "emailflow_nats_connected",
+        "emailflow_provider_up",
+        'emailflow_shard_takeovers_total{end="unclean"}',
+        "emailflow_shard_takeovers_total",
+    ],
+)
+def test_there_is_an_alert_for_what_keeps_mails_from_going_out(series: str) -> None:
+    asking = [each["expr"] for each in alerts() if re.search(rf"{re.escape(series)}(?!\{{)", each["expr"])]
+    assert asking, series
+
+
 def test_prometheus_takes_the_alerts() -> None:
     promtool = shutil.which(os.environ.get("PROMTOOL") or "promtool")
     if promtool is None:
