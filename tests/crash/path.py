@@ -132,6 +132,7 @@ HARMLESS: dict[str, frozenset[str]] = {
     "opens or closes a connection": frozenset(
         {
             "adapters/jetstream/connection client.connect",
+            "adapters/jetstream/wire self._connect",
             "adapters/jetstream/connection client.close",
             "adapters/jetstream/connection self.client.flush",
             "adapters/jetstream/connection self.client.close",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from nats.aio.client import Client
+from nats.aio.transport import TcpTransport
 from nats.errors import Error as NatsError
 
 from emailflow_runtime.errors import Unavailable
@@ -74,6 +75,8 @@ class Wire:
         self._takers: dict[int, Take] = {}
         self._others = client._process_msg
         client._process_msg = self._deliver  # type: ignore[method-assign]
+        self._connect = client._connect_to_server
+        client._connect_to_server = self._connect_anew  # type: ignore[method-assign, assignment]
         self._answers: Listening | None = None
         self._opening = asyncio.Lock()
         self._expected: dict[str, asyncio.Future[Arrived]] = {}
@@ -86,6 +89,13 @@ class Wire:
             return
         read = read_headers(headers) if headers else _NO_HEADERS
         take(Arrived(subject.decode(), reply.decode(), read, data))
+
+    async def _connect_anew(self, server: Any) -> None:
+        """Close what the attempt before has left open: a server that is paused takes connections and says
+        nothing, and the library forgets each of them at the next attempt."""
+        if isinstance(transport := self._client._transport, TcpTransport):
+            transport.close()  # type: ignore[no-untyped-call]
+        await self._connect(server)
 
     async def listen(self, take: Take, suffix: str = "") -> Listening:
         """Have `take` called with every message to a new inbox (and `suffix`), at once as it arrives."""
