@@ -240,6 +240,18 @@ class House:
             return {shard: lease.holder for shard, lease in view.leases.items() if lease.holder}
         return {}
 
+    async def until_there(self, name: str) -> None:
+        """Return when this replica says that it is there: from then on it ends on SIGTERM as a pod does."""
+        async with asyncio.timeout(WITHIN):
+            while True:
+                with suppress(EmailFlowError):
+                    if name in (await self.leases.read()).members:
+                        return
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.2):
+                        await self.leases.changed.wait()
+                self.leases.changed.clear()
+
     async def until_owned(self, *names: str) -> dict[int, str]:
         """Return when every shard is held by one of these, and each of them holds its share."""
         assert self.plans is not None

@@ -44,6 +44,8 @@ async def test_the_events_of_one_contact_over_take_overs_end_as_a_serial_run_doe
         while await decided() < events // 2:
             await house.sink.something()
         await house.start("c")
+        # All may have been decided before it was so far.
+        await house.until_there("b")
         house.replicas["b"].signal(signal.SIGTERM)
         assert await house.replicas["b"].ended() == 0
         while await decided() < events - 1:
