@@ -36,6 +36,8 @@ class Dev:
         self.ports: dict[str, int] = {}
         self.options: tuple[str, ...] = ()
         """Further ones for the command line."""
+        self.program: tuple[str, ...] = ("-m", "emailflow_cli")
+        """What Python runs."""
         self._process: subprocess.Popen[bytes] | None = None
         self.log = log or state.with_suffix(".log")
 
@@ -43,7 +45,7 @@ class Dev:
         ports_file = self.log.with_suffix(".ports")
         ports_file.unlink(missing_ok=True)
         ports = ("--http-port", "0", "--smtp-port", "0", "--nats-port", "0")
-        command = [sys.executable, "-m", "emailflow_cli", "dev", str(self.folder), *ports]
+        command = [sys.executable, *self.program, "dev", str(self.folder), *ports]
         command += ["--state", str(self.state), "--ports-file", str(ports_file), *self.options]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)

@@ -6,8 +6,7 @@ import sys
 
 import pytest
 
-from emailflow_runtime.app.sender import GIVE_UP_AFTER, START_WITHIN
-
+from . import hurried
 from .conftest import Dev, until
 from .test_why import why
 
@@ -64,13 +63,26 @@ def pass_by(dev):
     assert until(lambda: f"Last{number}" in names(dev))
 
 
+def started(folder, *program):
+    (folder / "manifests").mkdir()
+    (folder / "manifests/flow.yaml").write_text(MANIFESTS.replace("PLAN", "basic"))
+    running = Dev(folder / "manifests", folder / "state")
+    running.program = program or running.program
+    running.start()
+    return running
+
+
 @pytest.fixture
 def dev(tmp_path):
-    folder = tmp_path / "manifests"
-    folder.mkdir()
-    (folder / "flow.yaml").write_text(MANIFESTS.replace("PLAN", "basic"))
-    running = Dev(folder, tmp_path / "state")
-    running.start()
+    running = started(tmp_path)
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def hurried_dev(tmp_path):
+    """One that gives up sooner on mails that a killed runtime was handing over."""
+    running = started(tmp_path, hurried.__file__)
     yield running
     running.close()
 
@@ -148,7 +160,8 @@ def test_what_came_after_the_stretch_lets_nobody_in(dev):
     assert "Eve" not in names(dev)
 
 
-def test_a_killed_runtime_does_the_replay_after_all_once(dev):
+def test_a_killed_runtime_does_the_replay_after_all_once(hurried_dev):
+    dev = hurried_dev
     for number in range(20):
         sign_up(dev, f"P{number}")
     pass_by(dev)
@@ -168,7 +181,7 @@ def test_a_killed_runtime_does_the_replay_after_all_once(dev):
         return all("dev.emailflow.message.unknown" in answer for answer in answers)
 
     # Only once the intents of the runtime before are over it is said that nobody will know.
-    assert until(told_unknown, START_WITHIN + GIVE_UP_AFTER + 30)
+    assert until(told_unknown, hurried.START_WITHIN + hurried.GIVE_UP_AFTER + 30)
     pass_by(dev)
     found = [name for name in names(dev) if name.startswith("P")]
     assert len(found) == len(set(found))
