@@ -38,7 +38,6 @@ from emailflow_runtime.core.commands import (
     RecordFact,
     SendMail,
 )
-from emailflow_runtime.core.evolve import evolve
 from emailflow_runtime.core.facts import Fact
 from emailflow_runtime.core.inputs import EventArrived, Input
 from emailflow_runtime.core.journey import Journey, Record
@@ -201,18 +200,17 @@ class Desk:
                 self._dispatch(key, mail)
 
     def _fold(self, entry: Entry, command: RecordFact) -> list[Change]:
-        """Fold one fact; the companion, when the record has to forget something."""
-        enrolment, fact, instance = entry.enrolment, command.fact, command.instance
+        """Take over what a fact made of its journey; the companion, when the record has to forget."""
+        enrolment, fact, instance, after = entry.enrolment, command.fact, command.instance, command.journey
         before = enrolment.journeys.get(instance)
-        after = evolve(before, fact)
-        if after is None:
-            raise LookupError(f"fact {fact} without a journey")
         enrolment.journeys[instance] = after
         self._telemetry.folded(before, after, fact)
         self._census.moved(before, after)
         entry.unpublished.setdefault(instance, []).append(fact)
         if fact.applied:
             enrolment.ignored = ()
+        elif before is not None and after.applied is before.applied:
+            return []
         known = (*(before.applied if before else ()), *fact.applied)
         forgotten = [mark for mark in known if mark not in after.applied]
         if not forgotten:

@@ -6,13 +6,18 @@ import msgspec
 
 from emailflow_api.jetstream.naming import TimerAddress
 from emailflow_runtime.core.facts import Fact
+from emailflow_runtime.core.journey import Journey
 
 
 class RecordFact(msgspec.Struct, frozen=True):
-    """Fold the fact into the journey at `instance`, store it, publish it."""
+    """Store the journey at `instance` with the fact folded into it, and publish the fact.
+
+    `journey` is what `evolve` made of it, so that nobody folds it again.
+    """
 
     instance: str
     fact: Fact
+    journey: Journey
 
 
 class ArmTimer(msgspec.Struct, frozen=True):

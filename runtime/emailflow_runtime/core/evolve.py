@@ -5,7 +5,7 @@ Folding a journey's facts gives its record (tested). Whatever is not in a fact c
 
 from collections.abc import Iterable
 from functools import reduce
-from typing import assert_never
+from typing import Any, assert_never
 
 from msgspec.structs import replace
 
@@ -19,16 +19,14 @@ def evolve(journey: Journey | None, fact: f.Fact) -> Journey | None:
         return _enter(fact)
     if journey is None or journey.id != fact.journey:
         return journey
-    moved = _considered(journey, fact)
+    changes = _considered(journey, fact)
     match fact:
         case f.Advanced():
-            return replace(
-                _walk(moved, fact.path),
-                wake_at=fact.wake_at,
-                timer=fact.timer,
-                timers=max(moved.timers, fact.timer),
-            )
+            _walk(journey, fact.path, changes)
+            timers = max(journey.timers, fact.timer)
+            changes.update(wake_at=fact.wake_at, timer=fact.timer, timers=timers)
         case f.MailRequested():
+            _walk(journey, fact.path, changes)
             mail = Mail(
                 id=fact.mail,
                 step=fact.path[-1],
@@ -37,13 +35,15 @@ def evolve(journey: Journey | None, fact: f.Fact) -> Journey | None:
                 due=fact.due,
                 asked=fact.at,
             )
-            return replace(_walk(moved, fact.path), wake_at=0, timer=0, mail=mail)
+            changes.update(wake_at=0, timer=0, mail=mail)
         case f.Exited():
-            return _end(moved, fact.result)
+            _end(fact.result, changes)
         case f.Completed():
-            return _end(_walk(moved, fact.path), fact.result)
+            _walk(journey, fact.path, changes)
+            _end(fact.result, changes)
         case _:
-            return _mail(moved, fact)
+            _settle(journey, fact, changes)
+    return replace(journey, **changes)
 
 
 def fold(facts: Iterable[f.Fact]) -> Journey | None:
@@ -70,40 +70,44 @@ def _enter(fact: f.Entered) -> Journey:
     )
 
 
-def _considered(journey: Journey, fact: f.Fact) -> Journey:
-    applied = (*journey.applied, *fact.applied)[-APPLIED_IN_RECORD:] if fact.applied else journey.applied
-    return replace(
-        journey,
-        facts=fact.number,
-        at=max(journey.at, fact.at),
-        sequence=max(journey.sequence, fact.sequence),
-        applied=applied,
-    )
+_Changes = dict[str, Any]
+"""Fields of a journey. They are collected first: each copy of a journey costs as much as a fact."""
 
 
-def _walk(journey: Journey, path: tuple[str, ...]) -> Journey:
+def _considered(journey: Journey, fact: f.Fact) -> _Changes:
+    changes: _Changes = {
+        "facts": fact.number,
+        "at": max(journey.at, fact.at),
+        "sequence": max(journey.sequence, fact.sequence),
+    }
+    if fact.applied:
+        changes["applied"] = (*journey.applied, *fact.applied)[-APPLIED_IN_RECORD:]
+    return changes
+
+
+def _walk(journey: Journey, path: tuple[str, ...], changes: _Changes) -> None:
     if not path:
-        return journey
+        return
     passes = dict(journey.passes)
     for step in path:
         passes[step] = passes.get(step, 0) + 1
-    return replace(journey, step=path[-1], passes=passes)
+    changes.update(step=path[-1], passes=passes)
 
 
-def _end(journey: Journey, result: str) -> Journey:
-    return replace(journey, running=False, result=result, step="", wake_at=0, timer=0)
+def _end(result: str, changes: _Changes) -> None:
+    changes.update(running=False, result=result, step="", wake_at=0, timer=0)
 
 
 _MailFact = f.MailAttempted | f.MailAccepted | f.MailDeferred | f.MailSkipped | f.MailFailed | f.MailUnknown
 
 
-def _mail(journey: Journey, fact: _MailFact) -> Journey:
+def _settle(journey: Journey, fact: _MailFact, changes: _Changes) -> None:
     mail = journey.mail
     if mail is None or mail.id != fact.mail:
-        return journey
+        return
     match fact:
         case f.MailAttempted():
-            attempted = replace(
+            mail = replace(
                 mail,
                 status="Attempted",
                 attempts=fact.attempt,
@@ -111,7 +115,7 @@ def _mail(journey: Journey, fact: _MailFact) -> Journey:
                 start_by=fact.start_by,
                 settled_by=fact.settled_by,
             )
-            return replace(journey, mail=attempted, wake_at=0, timer=0)
+            changes.update(mail=mail, wake_at=0, timer=0)
         case f.MailDeferred():
             spared = mail.spared + fact.systemic
             deferred = replace(mail, status="Deferred", attempts=fact.attempt, spared=spared)
@@ -119,14 +123,14 @@ def _mail(journey: Journey, fact: _MailFact) -> Journey:
                 # Waiting for quiet hours or a cap to end is no fault of the provider.
                 deferred = replace(deferred, asked=max(mail.asked, fact.retry_at))
             timers = max(journey.timers, fact.timer)
-            return replace(journey, mail=deferred, wake_at=fact.retry_at, timer=fact.timer, timers=timers)
+            changes.update(mail=deferred, wake_at=fact.retry_at, timer=fact.timer, timers=timers)
         case f.MailAccepted():
-            return replace(journey, mail=replace(mail, status="Accepted"))
+            changes["mail"] = replace(mail, status="Accepted")
         case f.MailSkipped():
-            return replace(journey, mail=replace(mail, status="Skipped"), wake_at=0, timer=0)
+            changes.update(mail=replace(mail, status="Skipped"), wake_at=0, timer=0)
         case f.MailFailed():
-            return replace(journey, mail=replace(mail, status="Failed"), wake_at=0, timer=0)
+            changes.update(mail=replace(mail, status="Failed"), wake_at=0, timer=0)
         case f.MailUnknown():
-            return replace(journey, mail=replace(mail, status="Unknown"))
+            changes["mail"] = replace(mail, status="Unknown")
         case _:
             assert_never(fact)

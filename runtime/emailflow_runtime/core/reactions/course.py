@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, assert_never
 
 import msgspec
-from msgspec.structs import replace
 
 from emailflow_api.durations import add, is_zone, next_time
 from emailflow_api.expressions import Bindings, bind
@@ -123,6 +122,8 @@ class Course:
                 journey=journey,
                 number=1,
                 at=self.at,
+                sequence=self._considered,
+                applied=self._counted,
                 flow=flow.id,
                 contact=self.setting.contact.key,
                 instance=self.instance,
@@ -136,14 +137,22 @@ class Course:
     def record(self, kind: Callable[..., Fact], **fields: Any) -> None:
         """A fact of this kind about the journey: fold it, and arm or disarm the timers it implies."""
         journey = self.journey
-        self._fold(kind(journey=journey.id, number=journey.facts + 1, at=self.at, **fields))
+        self._fold(
+            kind(
+                journey=journey.id,
+                number=journey.facts + 1,
+                at=self.at,
+                sequence=self._considered,
+                applied=self._counted,
+                **fields,
+            )
+        )
 
     def _fold(self, fact: Fact) -> None:
-        fact = replace(fact, sequence=self._considered, applied=self._counted)
         self._counted = ()
         before, self._journey = self._journey, evolve(self._journey, fact)
-        self.commands.append(RecordFact(self.instance, fact))
         after = self.journey
+        self.commands.append(RecordFact(self.instance, fact, after))
         old = before.timer if before and before.id == after.id else 0
         if old and old not in (after.timer, self._fired):
             self.commands.append(DisarmTimer(self._timer(old)))
