@@ -14,7 +14,6 @@ from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.contracts import ContractBroken, Contracts, UnknownType
 from emailflow_runtime.app.stores import Aliases, DeadLetter, DeadLetters, EventLog, LogEntry
 from emailflow_runtime.core.cloudevents.event import CloudEvent
-from emailflow_runtime.core.contact import Identifiers
 from emailflow_runtime.core.identity import shard_of
 from emailflow_runtime.core.publication import PREFIX
 from emailflow_runtime.errors import EmailFlowError, InvalidEvent, Overloaded, Unavailable
@@ -39,7 +38,8 @@ class ReservedType(InvalidEvent):
 
 class _Waiting(NamedTuple):
     event: CloudEvent
-    identifiers: Identifiers
+    keys: tuple[str, ...]
+    """Those that its contact's identifiers would have on their own: hashes, made once."""
     accepted: asyncio.Future[None]
 
 
@@ -73,9 +73,9 @@ class LogIngest:
             raise Unavailable("the log is full", retry_after=30)
         if len(self._waiting) >= MAX_WAITING:
             raise Overloaded("too many events are waiting to be stored")
-        identifiers = self._catalog.mapping(event.type).identify(event)
+        keys = self._catalog.mapping(event.type).identify(event).keys
         accepted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(event, identifiers, accepted))
+        self._waiting.append(_Waiting(event, keys, accepted))
         self._wake.set()
         await accepted
 
@@ -147,20 +147,20 @@ class LogIngest:
 
     async def _entries(self, group: Sequence[_Waiting]) -> list[LogEntry]:
         shards = self._catalog.plans.runtime.shards
-        keys = await self._contact_keys([each.identifiers for each in group])
+        keys = await self._contact_keys([each.keys for each in group])
         return [
             LogEntry(each.event, key, shard_of(key, shards) if key else 0)
             for each, key in zip(group, keys, strict=True)
         ]
 
-    async def _contact_keys(self, group: Sequence[Identifiers]) -> list[str]:
+    async def _contact_keys(self, group: Sequence[tuple[str, ...]]) -> list[str]:
         """The key of each contact. Every identifier leads to one from here on (DESIGN section 3, Contact)."""
-        known = dict(await self._aliases.lookup(key for each in group for key in each.keys))
+        known = dict(await self._aliases.lookup(key for each in group for key in each))
         keys, new = [], {}
         for each in group:
             key = _key_of(each, known)
             keys.append(key)
-            fresh = {identifier: key for identifier in each.keys if identifier not in known}
+            fresh = {identifier: key for identifier in each if identifier not in known}
             new.update(fresh)
             known.update(fresh)
         if new:
@@ -182,7 +182,7 @@ def _refuse(group: Sequence[_Waiting], error: Exception) -> None:
             each.accepted.set_exception(failure)
 
 
-def _key_of(identifiers: Identifiers, known: Mapping[str, str]) -> str:
+def _key_of(identifiers: Sequence[str], known: Mapping[str, str]) -> str:
     """The contact's key: where its first known identifier leads, else its first identifier's own."""
-    found = (known[each] for each in identifiers.keys if each in known)
-    return next(found, identifiers.keys[0] if identifiers.keys else "")
+    found = (known[each] for each in identifiers if each in known)
+    return next(found, identifiers[0] if identifiers else "")
