@@ -42,6 +42,8 @@ class HttpServer:
             log_config=None,
             access_log=False,
             server_header=False,
+            # Nothing asks where a request came from, and links begin with `publicUrl`.
+            proxy_headers=False,
             timeout_graceful_shutdown=STOP_WITHIN,
         )
         self._server = _Server(config)
