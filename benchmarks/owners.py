@@ -7,7 +7,6 @@ would notice: the lease, the take-over, and all that was waiting.
 
 import asyncio
 import itertools
-import json
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -25,8 +24,7 @@ AT_THE_PROVIDER = 64
 
 async def replica(running: Rig) -> Process:
     """One more, which stands by."""
-    options = {"nats": running.server.url, "manifests": running.manifests}
-    made = await start("serving", json.dumps(options))
+    made = await start("serving", running.where())
     await made.line()
     return made
 

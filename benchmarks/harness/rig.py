@@ -164,17 +164,20 @@ class Rig:
         self.connection = connection
         self.plans: Plans
         self.names: Names
-        self.manifests = ""
         self.runtime: Process
         self.http = 0
         self.ready = 0.0
         self._folder = folder
         self._runs = 0
 
+    def where(self) -> str:
+        """What a process of the runtime is told, as JSON; it reads the rest from NATS, as a pod does."""
+        names = {"namespace": self.names.namespace, "name": self.names.name}
+        return json.dumps({"nats": self.server.url, **names})
+
     async def start_runtime(self) -> None:
         """Start the runtime and wait until it decides."""
-        options = {"nats": self.server.url, "manifests": self.manifests}
-        self.runtime = await start("serving", json.dumps(options))
+        self.runtime = await start("serving", self.where())
         said = json.loads(await self.runtime.line())
         self.http, self.ready = said["http"], said["ready"]
 
@@ -244,8 +247,8 @@ async def rig(flows: str, *, serve: bool = True) -> AsyncIterator[Rig]:
         connection = await connect(Credentials(server.url), "bench rig")
         stack.push_async_callback(connection.close)
         running = Rig(server, sink, connection, folder)
-        running.manifests = (SHOP + flows).format(nats=server.url, sink=port)
-        compilation = compile_resources(read_documents(running.manifests, "bench.yaml"))
+        manifests = (SHOP + flows).format(nats=server.url, sink=port)
+        compilation = compile_resources(read_documents(manifests, "bench.yaml"))
         if bad := [each for each in compilation.findings if each.severity.name == "ERROR"]:
             raise RuntimeError(str(bad))
         running.plans = compilation.plans

@@ -14,13 +14,12 @@ import time
 
 import uvloop
 
-from emailflow_api.compile import compile_resources
 from emailflow_api.jetstream.naming import Names
-from emailflow_api.reading import read_documents
 from emailflow_runtime.adapters.http_door import HttpDoor
 from emailflow_runtime.adapters.http_server import HttpServer
 from emailflow_runtime.adapters.jetstream.connection import Credentials, connect
 from emailflow_runtime.adapters.jetstream.consent_bucket import ConsentBucket
+from emailflow_runtime.adapters.jetstream.plan_bucket import PlanBucket
 from emailflow_runtime.adapters.secrets_in_memory import SecretsInMemory
 from emailflow_runtime.core.links import Keyring
 from emailflow_runtime.wiring.collector import spare
@@ -31,10 +30,9 @@ async def main() -> None:
     """Serve until SIGTERM."""
     options = json.loads(sys.argv[1])
     started = time.monotonic()
-    compilation = compile_resources(read_documents(options["manifests"], "bench.yaml"))
-    plans = compilation.plans
     connection = await connect(Credentials(options["nats"]), "bench")
-    names = Names(plans.runtime.namespace, plans.runtime.name)
+    names = Names(options["namespace"], options["name"])
+    plans = await PlanBucket(connection, names.bucket("PLANS")).first()
     consents = ConsentBucket(connection, names.bucket("CONSENT"))
     keyring = Keyring({"bench": b"0123456789abcdef0123456789abcdef"})
     spare()
