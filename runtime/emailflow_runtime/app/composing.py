@@ -23,6 +23,9 @@ from emailflow_runtime.core.reactions.course import Setting, bindings, journey_v
 from emailflow_runtime.errors import EmailFlowError
 from emailflow_runtime.rendering import mime
 
+UNBOUND = Bindings({})
+"""For mails without expressions: binding values costs as much as a fact."""
+
 
 class MailProblem(EmailFlowError):
     """The mail can't be made. `reason` is set for each."""
@@ -53,6 +56,11 @@ class Draft(NamedTuple):
     def values(self, at: int) -> Bindings:
         """Values for its expressions at this moment."""
         return bindings(self.setting, self.journey, at)
+
+    @property
+    def conditional(self) -> bool:
+        """Whether a gate evaluates an expression."""
+        return self.program.continue_if is not None or bool(self.step.skip_if)
 
 
 class Recipients(NamedTuple):
@@ -94,7 +102,8 @@ class Composer:
             raise MailProblem("NoSender", "neither the step, the template nor the provider has a `from`")
         meant = self._recipients(draft, at)
         to, recipients = self._going(draft, meant)
-        links = self._links(draft, meant)
+        address = contact_key("address", normalize_address(meant.to))
+        links = self._links(draft, address)
         rendered = await self._renderer.render(
             RenderRequest(template, meant.locale, self._context(draft, at, links))
         )
@@ -120,10 +129,10 @@ class Composer:
         # In envelopes, too, internationalised domains are written in A-labels.
         everyone = tuple(mime.addr_spec(each, field="to") for each in recipients.everyone)
         outgoing = OutgoingMail(draft.mail.id, envelope_sender, everyone, message)
-        return Composed(outgoing, contact_key("address", normalize_address(meant.to)))
+        return Composed(outgoing, address)
 
     def _recipients(self, draft: Draft, at: int) -> Recipients:
-        values = draft.values(at)
+        values = draft.values(at) if draft.program.texts else UNBOUND
         contact, step = draft.setting.contact, draft.step
         to = self._text(draft, step.to, values) if step.to else contact.email
         if not to:
@@ -153,11 +162,10 @@ class Composer:
         except ExpressionFailed as failed:
             raise MailProblem(failed.reason, f"`{text}`: {failed}") from failed
 
-    def _links(self, draft: Draft, recipients: Recipients) -> dict[str, str]:
-        """By purpose; empty where the runtime has no public URL that they could lead to."""
+    def _links(self, draft: Draft, address: str) -> dict[str, str]:
+        """By purpose, for the address with this key; empty where the runtime has no public URL for them."""
         base = self._catalog.plans.runtime.public_url.rstrip("/")
         topic = draft.policy.topic if draft.policy else "*"
-        address = contact_key("address", normalize_address(recipients.to))
         made = {}
         for purpose in ("unsubscribe", "preferences", "view"):
             link = Link(purpose, draft.journey.contact, topic, draft.mail.id, address)

@@ -12,7 +12,7 @@ from typing import Protocol
 from emailflow_api.plans import Catcher, ProviderPlan, Send
 from emailflow_runtime.app.backlog import Backlog, Search
 from emailflow_runtime.app.catalog import Catalog
-from emailflow_runtime.app.composing import Composed, Composer, Draft, MailProblem, Signer
+from emailflow_runtime.app.composing import UNBOUND, Composed, Composer, Draft, MailProblem, Signer
 from emailflow_runtime.app.desk import Desk
 from emailflow_runtime.app.flow_runner import FlowRunner
 from emailflow_runtime.app.lanes import LaneClosed, Lanes
@@ -208,8 +208,10 @@ class Sender:
 
     async def _journey(self, key: EnrolmentKey, mail: str) -> Journey | None:
         entry = await self._desk.entry(key)
-        found = (j for j in entry.enrolment.journeys.values() if j.mail is not None and j.mail.id == mail)
-        return next(found, None)
+        for journey in entry.enrolment.journeys.values():
+            if journey.mail is not None and journey.mail.id == mail:
+                return journey
+        return None
 
     async def _compose(self, key: EnrolmentKey, draft: Draft) -> Composed | None:
         async with self._preparing:
@@ -286,7 +288,7 @@ class Sender:
             program=draft.program,
             policy=draft.policy,
             consent=consent,
-            values=draft.values(at),
+            values=draft.values(at) if draft.conditional else UNBOUND,
             zone=draft.setting.zone,
             at=at,
             contact_zone=draft.setting.contact.timezone,

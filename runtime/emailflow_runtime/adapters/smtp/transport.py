@@ -5,6 +5,7 @@ Rates are not kept here, and nothing is tried again once a server may have taken
 """
 
 import asyncio
+import contextlib
 
 from emailflow_api import plans
 from emailflow_runtime.adapters.smtp.opening import Opener, Session
@@ -16,6 +17,7 @@ from emailflow_runtime.core.smtp.errors import SessionFailed
 from emailflow_runtime.core.smtp.transaction import Transaction
 
 _TOO_LATE = Deferred("TooLate", "the time to start had passed")
+_AT_ONCE = contextlib.nullcontext()
 _CLOSED = Deferred("TransportClosed", "the provider's settings were replaced, or the process stops")
 
 
@@ -37,7 +39,8 @@ class SmtpTransport:
     async def hand_over(self, mail: OutgoingMail, *, start_by: float, give_up_at: float) -> Outcome:
         """See MailTransport."""
         try:
-            async with asyncio.timeout_at(start_by):
+            # Mostly there is room, and nothing to wait for.
+            async with asyncio.timeout_at(start_by) if self._slots.locked() else _AT_ONCE:
                 await self._slots.acquire()
         except TimeoutError:
             return _TOO_LATE
