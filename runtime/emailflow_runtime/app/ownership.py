@@ -179,8 +179,11 @@ class Ownership:
     async def _keep(self, index: int, lease: Lease) -> None:
         """Renew the lease of a shard that runs here, or end the shard when the lease is somebody else's."""
         holding = self._holdings.get(index)
-        if holding is None or 0 < lease.revision < holding.revision:
-            # The second is a view from before: a replica of the bucket may lag.
+        if holding is None:
+            return
+        if 0 < lease.revision < holding.revision and _now() - holding.renewed < LEASE_TTL:
+            # A view from before: a replica of the bucket may lag. Not after the lease has run out, since a
+            # bucket that was made again begins its revisions anew.
             return
         if lease.holder not in {"", self._leases.replica}:
             log.warning("the lease of shard %d is somebody else's", index)
