@@ -91,7 +91,7 @@ ENTERED_IN_ORDER = (*IN_ORDER, "nudge")
 RETRY = p.Retry(max_attempts=4, backoff="PT10S", max_backoff="PT2M", give_up_after="PT2H")
 
 
-def plans():
+def plans(shards=1):
     """What the world's runtime serves."""
     revisions = {name: p.content_hash(program) for name, program in PROGRAMS.items()}
     flows = {
@@ -105,7 +105,9 @@ def plans():
         for name, revision in revisions.items()
     }
     return p.Plans(
-        runtime=p.RuntimePlan(namespace="mail", name="default", public_url="https://mail.example.com"),
+        runtime=p.RuntimePlan(
+            namespace="mail", name="default", public_url="https://mail.example.com", shards=shards
+        ),
         flows=flows,
         programs={revisions[name]: program for name, program in PROGRAMS.items()},
         templates={

@@ -13,8 +13,34 @@ from tests.simulation.loop import PROCESS
 
 from emailflow_runtime.errors import Unavailable
 
+SECOND = 1_000_000_000
 TIMEOUT = 5.0
 """Seconds after which an answer is not awaited any more (`connection.TIMEOUT`)."""
+
+
+class LeaseClock:
+    """The clock of nats-server for leases, which can stand still while nobody looks at them."""
+
+    def __init__(self, loop):
+        self.awake = asyncio.Event()
+        self.awake.set()
+        self._loop = loop
+        self._stopped_at = self._lost = 0.0
+
+    def now(self):
+        """See Clock."""
+        moment = self._loop.time() if self.awake.is_set() else self._stopped_at
+        return int((moment - self._lost) * SECOND)
+
+    def stop(self):
+        """From here on it stands still."""
+        self._stopped_at = self._loop.time()
+        self.awake.clear()
+
+    def go_on(self):
+        """It goes on from where it stood."""
+        self._lost += self._loop.time() - self._stopped_at
+        self.awake.set()
 
 
 class Network:
@@ -27,6 +53,11 @@ class Network:
         self.trace = []
         self.requested = {}
         """By mail: when it was first on disk that somebody asks for it (nanoseconds since 1970)."""
+        self.claimants = {}
+        """By state and epoch: the store that has claimed it."""
+        self.strangers = []
+        """Writes that were accepted from somebody else than who had claimed the epoch."""
+        self.lease_clock = LeaseClock(loop)
         self.strike = None
         """Called with a process that has just done something, when it is to be struck there."""
         self.hearers = []

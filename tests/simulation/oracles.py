@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from tests.simulation import flows
-from tests.simulation.world import SUPPRESSED, new_catalog
+from tests.simulation.world import SUPPRESSED
 
 from emailflow_runtime.core import facts as f
 from emailflow_runtime.core.commands import IgnoreEvent, RecordFact
@@ -72,7 +72,8 @@ def facts_are_told_in_order_and_without_gaps(story):
 
 
 def folding_the_log_gives_the_records(story):
-    for _, put in story.world.broker.states[0].records():
+    states = story.world.broker.states
+    for _, put in (each for state in states for each in state.records()):
         stored = put.record.journey
         folded = fold(story.facts[stored.id])
         if folded != stored:
@@ -153,13 +154,41 @@ def nobody_is_mailed_who_has_left(story):
 
 
 def no_timer_is_left(story):
-    if left := story.world.broker.states[0].scheduled:
-        story.found("timers are left:", left)
+    for state in story.world.broker.states:
+        if left := state.scheduled:
+            story.found("timers are left:", left)
 
 
 def no_owner_failed(story):
     for failure in story.world.failures:
         story.found("an owner ended with", failure)
+
+
+def each_epoch_has_one_writer(story):
+    for epoch, sequence in story.world.network.strangers:
+        story.found("somebody else wrote in epoch", epoch, "at", sequence)
+
+
+def every_shard_has_one_owner_in_the_end(story):
+    """For shards that replicas share: one that decides, and nobody else who believes so. Whether its epoch is
+    still its own, it may have to find out by the next input."""
+    world = story.world
+    if not world.features.replicas:
+        return
+    replicas = [each for each in world.owners if each.running]
+    for index in range(world.features.shards):
+        believing = [each for each in replicas if index in each.owned]
+        if len(believing) != 1:
+            story.found("shard", index, "is owned in the end by", [each.name for each in believing])
+
+
+def shards_are_shared_evenly_in_the_end(story):
+    """Nobody owns two more than anybody else."""
+    if not story.world.features.replicas:
+        return
+    counts = {each.name: len(each.owned) for each in story.world.owners if each.running}
+    if max(counts.values()) - min(counts.values()) > 1:
+        story.found("shards are shared unevenly:", counts)
 
 
 def nothing_was_given_up(story):
@@ -189,7 +218,7 @@ def _entry(fact):
 def serial(story):
     """Who enters which flow by which event, and by journey its result, when every event is decided at
     once, in the order of the log."""
-    catalog = new_catalog()
+    catalog = story.world.new_catalog()
     entries, results = set(), {}
     for name in flows.ENTERED_IN_ORDER:
         plan = catalog.flow(f"shop_{name}")
@@ -234,6 +263,9 @@ ORACLES = (
     nobody_is_mailed_who_has_left,
     no_timer_is_left,
     no_owner_failed,
+    each_epoch_has_one_writer,
+    every_shard_has_one_owner_in_the_end,
+    shards_are_shared_evenly_in_the_end,
     nothing_was_given_up,
     journeys_are_those_of_a_serial_run,
 )

@@ -1,13 +1,16 @@
 """Ports with a fault planted in each: what the machinery would do if somebody had written it wrongly.
 
-Each stands for a mistake that a change could bring. The simulation has to find every one of them.
+Each stands for a mistake that a change could bring. The simulation has to find every one of them; where one
+was planted for an oracle, in the words of that oracle.
 """
 
 import types
+from typing import NamedTuple
 
 from tests.simulation import ports
 from tests.simulation.provider import Transport
 
+from emailflow_runtime.app.ownership import View
 from emailflow_runtime.core.consent import Consent
 from emailflow_runtime.core.outcomes import Unknown
 
@@ -120,14 +123,56 @@ class DeafConsents(ports.Consents):
         return Consent(dict.fromkeys(super().of(address).topics, True))
 
 
+class DeafOwnership(ports.Ownership):
+    """Goes on with a shard whose lease is somebody else's."""
+
+    async def _keep(self, index, lease):
+        if lease.holder in {"", self._leases.replica}:
+            await super()._keep(index, lease)
+
+
+class EternalLeases(ports.Leases):
+    """Never sees that a lease has run out."""
+
+    _seen = {}
+
+    async def read(self):
+        view = await super().read()
+        self._seen = {**self._seen, **view.leases}
+        return View(view.members, self._seen)
+
+
+class LonelyLeases(ports.Leases):
+    """Never sees that there are others."""
+
+    async def read(self):
+        view = await super().read()
+        return View(view.members & {self.replica}, view.leases)
+
+
+class Planted(NamedTuple):
+    """`finds`: words of the oracle that finds it, empty: whichever does; `worlds`: those in which it can show
+    at all, by their features."""
+
+    make: types.SimpleNamespace
+    finds: str = ""
+    worlds: str = ""
+
+
 PLANTED = {
-    "acknowledged before the commit": make(Feeds=feeds(HastyFeed)),
-    "a gap in a feed is not noticed": make(Feeds=feeds(GappyFeed)),
-    "no way back at take-over": make(Feeds=feeds(ForgetfulFeed)),
-    "no fence": make(State=UnfencedState),
-    "a commit that was not": make(State=LyingState),
-    "a fact is not relayed": make(Log=SilentLog),
-    "an event is not stored": make(Log=UnsafeLog),
-    "sent again after unknown": make(Transports=StubbornTransports),
-    "consent is not looked at": make(Consents=DeafConsents),
+    "acknowledged before the commit": Planted(make(Feeds=feeds(HastyFeed))),
+    "a gap in a feed is not noticed": Planted(make(Feeds=feeds(GappyFeed))),
+    "no way back at take-over": Planted(make(Feeds=feeds(ForgetfulFeed))),
+    "no fence": Planted(make(State=UnfencedState), "somebody else wrote in epoch"),
+    "a commit that was not": Planted(make(State=LyingState)),
+    "a fact is not relayed": Planted(make(Log=SilentLog)),
+    "an event is not stored": Planted(make(Log=UnsafeLog)),
+    "sent again after unknown": Planted(make(Transports=StubbornTransports)),
+    "consent is not looked at": Planted(make(Consents=DeafConsents)),
+    "no fence among replicas": Planted(make(State=UnfencedState), "somebody else wrote in epoch", "replicas"),
+    "a lost lease is not looked at": Planted(
+        make(Ownership=DeafOwnership), "is owned in the end by", "replicas"
+    ),
+    "leases do not run out": Planted(make(Leases=EternalLeases), "is owned in the end by []", "replicas"),
+    "nothing is handed over": Planted(make(Leases=LonelyLeases), "shared unevenly", "replicas"),
 }

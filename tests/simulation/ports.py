@@ -11,11 +11,13 @@ from tests.simulation.provider import Transports
 from emailflow_runtime.adapters.in_memory.buckets import InMemoryAliases, InMemoryConsents
 from emailflow_runtime.adapters.in_memory.event_log import InMemoryEventLog
 from emailflow_runtime.adapters.in_memory.feed import InMemoryFeed, InMemoryFeeds
+from emailflow_runtime.adapters.in_memory.lease_bucket import InMemoryLeases
 from emailflow_runtime.adapters.in_memory.state_store import InMemoryStateStore
+from emailflow_runtime.app.ownership import Ownership
 from emailflow_runtime.app.stores import PutRecord, belong_together
 from emailflow_runtime.core.consent import Consent
 
-__all__ = ["Aliases", "Consents", "Feeds", "Letters", "Log", "State", "Transports"]
+__all__ = ["Aliases", "Consents", "Feeds", "Leases", "Letters", "Log", "Ownership", "State", "Transports"]
 
 SINGLY = 8
 """Up to this many changes go to the server one by one (`batch.SINGLES_UP_TO`)."""
@@ -72,6 +74,7 @@ class State(InMemoryStateStore):
     async def claim(self):
         def effect():
             self.epoch = self.state.claim()
+            self._network.claimants[self.state, self.epoch] = self
             self._network.note("claim", self.epoch)
 
         await self._network.insist("claim", effect)
@@ -98,7 +101,10 @@ class State(InMemoryStateStore):
             if mail is not None:
                 self._network.requested.setdefault(mail.id, self.state.stream.clock.now())
         self._network.note("commit", self.epoch, self.state.epoch, [_summary(each) for each in changes])
-        return [self.state.store(change, self.epoch) for change in changes][-1]
+        last = [self.state.store(change, self.epoch) for change in changes][-1]
+        if self._network.claimants[self.state, self.state.epoch] is not self:
+            self._network.strangers.append((self.state.epoch, last))
+        return last
 
     async def enrolments(self, keys):
         return await self._read("enrolments", super().enrolments, list(keys))
@@ -252,3 +258,47 @@ class Consents(InMemoryConsents):
 
     def _hear(self, address, topic):
         self._known.setdefault(address, {})[topic] = self._broker.consents[address][topic]
+
+
+class Leases(InMemoryLeases):
+    """The port Leases."""
+
+    def __init__(self, state, replica, network):
+        super().__init__(state, replica)
+        self._network = network
+
+    async def listen(self):
+        self.state.hearers.append(self._hear_later)
+
+    def _hear_later(self, key, holder):
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._network.lag(), self.hear, key, holder, context=self._network.world)
+
+    async def read(self):
+        await self._network.lease_clock.awake.wait()
+        return await self._network.call("leases", self.state.view)
+
+    async def announce(self):
+        await self._put(f"member.{self.replica}", self.replica)
+
+    async def withdraw(self):
+        await self._put(f"member.{self.replica}", "")
+
+    async def _put(self, key, holder):
+        self._say(key, holder)
+        await self._network.call("member", lambda: self.state.put(key, holder))
+
+    async def take(self, shard, revision):
+        return await self._swap(shard, revision, self.replica)
+
+    async def release(self, shard, revision):
+        await self._swap(shard, revision, "")
+
+    async def _swap(self, shard, revision, holder):
+        def effect():
+            taken = self.state.swap(shard, revision, holder)
+            self._network.note("lease", shard, self.replica, holder, revision, taken)
+            return taken
+
+        self._say(f"shard.{shard}", holder)
+        return await self._network.call("lease", effect)

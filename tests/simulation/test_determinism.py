@@ -5,14 +5,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from tests.simulation.features import features
 from tests.simulation.play import play
 
 ROOT = Path(__file__).parents[2]
-SEED = 7
+PLAIN = 7
+SHARED = 22
+"""A world of replicas that share shards."""
 
 
-def trace_hash_elsewhere(hash_seed):
-    command = [sys.executable, "-m", "tests.simulation.play", str(SEED)]
+def trace_hash_elsewhere(seed, hash_seed):
+    command = [sys.executable, "-m", "tests.simulation.play", str(seed)]
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
     ran = subprocess.run(
         command, check=True, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
@@ -20,12 +24,20 @@ def trace_hash_elsewhere(hash_seed):
     return [line.removeprefix("trace ") for line in ran.stdout.splitlines() if line.startswith("trace ")]
 
 
-def test_a_seed_takes_the_same_course_again():
-    assert play(SEED).trace_hash == play(SEED).trace_hash
+def test_the_seeds_of_these_tests_have_what_they_should():
+    assert not features(PLAIN).replicas
+    assert features(SHARED).replicas
 
 
-def test_a_seed_takes_the_same_course_in_another_process():
-    assert trace_hash_elsewhere("1") == trace_hash_elsewhere("2") == [play(SEED).trace_hash]
+@pytest.mark.parametrize("seed", [PLAIN, SHARED])
+def test_a_seed_takes_the_same_course_again(seed):
+    assert play(seed).trace_hash == play(seed).trace_hash
+
+
+@pytest.mark.parametrize("seed", [PLAIN, SHARED])
+def test_a_seed_takes_the_same_course_in_another_process(seed):
+    elsewhere = {trace_hash_elsewhere(seed, hash_seed)[0] for hash_seed in ("1", "2")}
+    assert elsewhere == {play(seed).trace_hash}
 
 
 def test_another_seed_takes_another_course():
