@@ -61,6 +61,14 @@ def test_a_new_pod_is_there_before_an_old_one_goes() -> None:
     assert strategy["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
 
 
+def test_a_pod_serves_on_until_services_lead_nobody_to_it() -> None:
+    pod = children(runtime())["Deployment", "emailflow-default"]["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    [program, seconds] = container["lifecycle"]["preStop"]["exec"]["command"]
+    assert program == "sleep"
+    assert 0 < int(seconds) < pod["terminationGracePeriodSeconds"] / 2
+
+
 def test_what_the_spec_says_of_pods_is_taken_over() -> None:
     pod = {
         "resources": {"limits": {"memory": "512Mi"}},

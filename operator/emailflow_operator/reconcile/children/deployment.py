@@ -16,6 +16,8 @@ from emailflow_operator.reconcile.cluster import Object
 
 CONTAINER = "runtime"
 GRACE_SECONDS = 30
+LED_HERE_SECONDS = 3
+"""How long a pod that has to end serves as before: until Services lead nobody to it any more."""
 SETTINGS_HASH = "emailflow.dev/settings-hash"
 USER = 65532
 
@@ -98,6 +100,8 @@ def _container(runtime: EmailRuntime, image: Image, mounts: list[Mount]) -> dict
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
+        # Other nodes go on leading producers here for a moment after the pod has begun to end.
+        "lifecycle": {"preStop": {"exec": {"command": ["sleep", str(LED_HERE_SECONDS)]}}},
         # A start on a busy node takes long; afterwards, silence means that only a restart helps.
         "startupProbe": {**_probe("/healthz"), "periodSeconds": 1, "failureThreshold": 120},
         "livenessProbe": {
