@@ -15,6 +15,7 @@ from emailflow_runtime.adapters.jetstream.wire import Arrived, frame
 from emailflow_runtime.errors import Unavailable
 
 PAGE = 1000
+AHEAD = 2 * PAGE
 SECOND = 1_000_000_000
 NO_MESSAGES = "404"
 
@@ -40,11 +41,13 @@ class Scan:
     async def headers(self, subject: str) -> AsyncIterator[tuple[Arrived, int]]:
         """Each message of a subject (wildcards too) with its stream sequence, as the stream is when the scan
         begins. A second scan reads the same replica, which may lag behind others. Raises Unavailable."""
-        left = await self._turn_to(subject)
+        left = unasked = await self._turn_to(subject)
         while left > 0:
-            asked = min(PAGE, left)
-            await self._pull(asked)
-            for _ in range(asked):
+            # The server reads the next page while this one is taken.
+            while unasked > 0 and left - unasked < AHEAD:
+                await self._pull(min(PAGE, unasked))
+                unasked -= PAGE
+            for _ in range(min(PAGE, left)):
                 message = self._arrived.get_nowait() if self._arrived.qsize() else await _next(self._arrived)
                 if not message.reply:
                     if message.headers.get("Status") != NO_MESSAGES:
