@@ -71,10 +71,6 @@ class _Family(Collector):
         self.labels = tuple(labels)
         registry.register(self)
 
-    def collect(self) -> Iterator[Metric]:
-        """See prometheus_client."""
-        raise NotImplementedError
-
     def describe(self) -> Iterator[Metric]:
         """See prometheus_client: a family is registered by its name, before there is anything in it."""
         yield Metric(self.name, self.text, self.kind)
