@@ -209,6 +209,7 @@ class MailServer:
         """The mails that have arrived, once there are so many of them."""
         deadline = time.monotonic() + within
         while len(found := self._mails()) < count and time.monotonic() < deadline:
+            # The server writes files; another process's folder has no event to wait for.
             time.sleep(0.05)
         return found
 
