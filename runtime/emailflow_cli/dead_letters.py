@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from emailflow_api.jetstream.naming import reader_name
 from emailflow_cli.moments import moment, rfc3339
 from emailflow_cli.output import Format, Output, fail, print_rows, print_value
 from emailflow_cli.runtime_access import Access, Creds, Nats, RuntimeName, access, connected, read_catalog
@@ -63,7 +64,7 @@ def summary(letter: "Letter") -> dict[str, Any]:
         "id": letter.sequence,
         "kept": rfc3339(letter.at),
         "reason": letter.reason,
-        "flow": letter.origin.replace("_", "/", 1) if not letter.origin.startswith("_") else letter.origin,
+        "flow": reader_name(letter.origin),
         "type": letter.event.type if letter.event else "",
         "source": letter.event.source if letter.event else "",
         "event": letter.event.id if letter.event else "",

@@ -37,6 +37,11 @@ def type_tokens(event_type: str) -> str:
     return ".".join(_token(token) for token in event_type.split("."))
 
 
+def reader_name(reader: str) -> str:
+    """`namespace/name` of a flow by its id; the name of a system consumer (`_contacts`) is itself."""
+    return reader if reader.startswith("_") else reader.replace("_", "/", 1)
+
+
 def _token(text: str) -> str:
     if not text:
         return "%00"

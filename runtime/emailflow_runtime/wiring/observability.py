@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterable
 
-from emailflow_api.jetstream.naming import Names
+from emailflow_api.jetstream.naming import Names, reader_name
 from emailflow_runtime.adapters.jetstream.connection import Connection, JetStreamError
 from emailflow_runtime.adapters.jetstream.lags import flow_lags
 from emailflow_runtime.adapters.metrics import FlowLag, Metrics
@@ -47,8 +47,7 @@ class Observability:
 
     def dead_letter(self, reason: str, origin: str) -> None:
         """A reader has put aside what is no event."""
-        shown = origin if origin.startswith("_") else origin.replace("_", "/", 1)
-        self.metrics.series.dead_letters(reason, shown).inc()
+        self.metrics.series.dead_letters(reason, reader_name(origin)).inc()
 
     def ingest(self, inner: Ingest, *, refusals: bool = True) -> Ingest:
         """Ingest, counted and traced; without `refusals` where a door says all of them itself."""

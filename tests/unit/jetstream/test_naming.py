@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emailflow_api.jetstream.naming import FACTS, Names, TimerAddress, type_tokens
+from emailflow_api.jetstream.naming import FACTS, Names, TimerAddress, reader_name, type_tokens
 from emailflow_runtime.core.facts import Fact
 
 NAMES = Names("mail", "default")
@@ -25,6 +25,11 @@ NAMES = Names("mail", "default")
 )
 def test_what_nats_does_not_allow_is_percent_encoded(kind: str, tokens: str) -> None:
     assert type_tokens(kind) == tokens
+
+
+@pytest.mark.parametrize(("reader", "name"), [("shop_a_b", "shop/a_b"), ("_contacts", "_contacts")])
+def test_a_reader_is_shown_by_its_flows_name_or_its_own(reader: str, name: str) -> None:
+    assert reader_name(reader) == name
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), min_size=2, unique=True))

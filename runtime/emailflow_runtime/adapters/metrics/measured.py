@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from time import perf_counter
 
+from emailflow_api.jetstream.naming import reader_name
 from emailflow_runtime.adapters.metrics.series import Series
 from emailflow_runtime.app.ports import Ingest, Rendered, Renderer, RenderRequest
 from emailflow_runtime.app.stores import (
@@ -86,8 +87,7 @@ class MeasuredDeadLetters:
     async def keep(self, letter: DeadLetter) -> None:
         """See DeadLetters."""
         await self._inner.keep(letter)
-        origin = letter.origin if letter.origin.startswith("_") else letter.origin.replace("_", "/", 1)
-        self._series.dead_letters(letter.reason, origin).inc()
+        self._series.dead_letters(letter.reason, reader_name(letter.origin)).inc()
 
 
 class MeasuredRenderer:

@@ -12,6 +12,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from emailflow_api.jetstream.naming import reader_name
 from emailflow_runtime.adapters.metrics.series import Series
 from emailflow_runtime.app.lanes import LaneState
 from emailflow_runtime.app.sender import START_WITHIN
@@ -125,7 +126,4 @@ class Metrics:
             self.series.mail_latency(provider).observe(max(0, fact.at - mail.due) / SECOND)
 
 
-@lru_cache(maxsize=4096)
-def _name(flow: str) -> str:
-    """`namespace/name` of a flow's id."""
-    return flow.replace("_", "/", 1)
+_name = lru_cache(maxsize=4096)(reader_name)

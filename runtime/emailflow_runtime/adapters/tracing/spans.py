@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from emailflow_api.jetstream.naming import reader_name
 from emailflow_runtime.app.ports import Clock, Ingest, Rendered, Renderer, RenderRequest
 from emailflow_runtime.app.sender import START_WITHIN
 from emailflow_runtime.core import facts as f
@@ -93,7 +94,7 @@ class Tracing:
         carrier = after.event.extensions
         if "traceparent" not in carrier:
             return
-        flow = after.flow.replace("_", "/", 1)
+        flow = reader_name(after.flow)
         if isinstance(fact, f.Entered):
             self.span("decide", carrier, fact.at, self.now(), flow=flow, journey=fact.journey)
         elif before is not None and before.wake_at and not after.wake_at:
