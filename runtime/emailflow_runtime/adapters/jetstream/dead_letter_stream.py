@@ -34,7 +34,7 @@ class DeadLetterStream:
         headers["EmailFlow-Reason"] = letter.reason
         headers["EmailFlow-Origin"] = letter.origin
         # Messages quote names of fields, so they are ASCII but for what a template or a manifest calls them.
-        headers["EmailFlow-Message"] = one_line(letter.message[:LONGEST_MESSAGE])
+        headers["EmailFlow-Message"] = message_line(letter.message)
         headers["EmailFlow-Sequence"] = str(letter.sequence)
         if letter.contact:
             headers["EmailFlow-Contact"] = letter.contact
@@ -61,6 +61,11 @@ def raw_letter(
         headers["EmailFlow-Truncated"] = str(len(data))
         data = data[: max(room, 0)]
     return Message(subject, data, headers)
+
+
+def message_line(message: str) -> str:
+    """What a letter's header says of what was wrong: not too long, on one line."""
+    return one_line(message[:LONGEST_MESSAGE])
 
 
 def one_line(text: str) -> str:

@@ -16,7 +16,7 @@ from nats.aio.subscription import Subscription
 from emailflow_api.jetstream.naming import DOOR_CONSUMER, Names
 from emailflow_runtime.adapters.jetstream.batch import publish_all
 from emailflow_runtime.adapters.jetstream.connection import Connection, JetStreamError
-from emailflow_runtime.adapters.jetstream.dead_letter_stream import LONGEST_MESSAGE, one_line, raw_letter
+from emailflow_runtime.adapters.jetstream.dead_letter_stream import message_line, raw_letter
 from emailflow_runtime.app.inbound import Inbound, Refusal
 from emailflow_runtime.errors import Unavailable
 
@@ -135,7 +135,7 @@ class InboundStream:
         said = {
             "EmailFlow-Reason": refusal.reason,
             "EmailFlow-Origin": ORIGIN,
-            "EmailFlow-Message": one_line(refusal.message[:LONGEST_MESSAGE]),
+            "EmailFlow-Message": message_line(refusal.message),
             "EmailFlow-Subject": f"{self._prefix}{message.types}",
         }
         subject = self._names.dead_letter_subject(refusal.reason, ORIGIN)

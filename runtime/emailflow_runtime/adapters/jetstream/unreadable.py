@@ -13,7 +13,7 @@ from typing import TypeAlias
 from emailflow_api.jetstream.naming import Names
 from emailflow_runtime.adapters.jetstream.batch import publish_all
 from emailflow_runtime.adapters.jetstream.connection import Connection, JetStreamError
-from emailflow_runtime.adapters.jetstream.dead_letter_stream import LONGEST_MESSAGE, one_line, raw_letter
+from emailflow_runtime.adapters.jetstream.dead_letter_stream import message_line, one_line, raw_letter
 from emailflow_runtime.adapters.jetstream.wire import Arrived, frame
 from emailflow_runtime.core.cloudevents.errors import CodecError
 from emailflow_runtime.errors import Unavailable
@@ -64,7 +64,7 @@ class Unreadable:
         said = {
             "EmailFlow-Reason": broken.reason,
             "EmailFlow-Origin": self._reader,
-            "EmailFlow-Message": one_line(str(broken)[:LONGEST_MESSAGE]),
+            "EmailFlow-Message": message_line(str(broken)),
             "EmailFlow-Sequence": str(sequence),
             "EmailFlow-Subject": message.subject,
         }
