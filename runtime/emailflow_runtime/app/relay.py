@@ -7,6 +7,7 @@ publishes again what lies above the committed position, and readers drop repeats
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import NamedTuple
 
 from emailflow_runtime.app.stores import EventLog, LogEntry
@@ -105,7 +106,8 @@ class Relay:
                 await asyncio.sleep(RETRY_AFTER)
         for parcel in parcels:
             parcel.published()
-        last = parcels[-1].sequence
-        # Parcels of one commit share its sequence; while one of them waits, the commit is not done with.
-        waiting = bool(self._parcels) and self._parcels[0].sequence <= last
-        self._note_position(last - 1 if waiting else last)
+        # Parcels of one commit share its last sequence; while one of them waits, none of it is done with.
+        waiting = self._parcels[0].sequence if self._parcels else inf
+        done = [parcel.sequence for parcel in parcels if parcel.sequence < waiting]
+        if done:
+            self._note_position(done[-1])
