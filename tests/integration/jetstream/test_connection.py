@@ -7,9 +7,13 @@ import pytest
 
 from emailflow_runtime.adapters.jetstream import connection as module
 from emailflow_runtime.adapters.jetstream.connection import Credentials, connect
+from emailflow_runtime.adapters.jetstream.wire import frame
 from emailflow_runtime.errors import Unavailable
 
 WITHIN = 20
+INFO = b'INFO {"max_payload": 1048576}\r\n'
+MORE_THAN_BUFFERS_HOLD = 24
+"""MB: what the kernel keeps for both ends together is less."""
 
 
 async def test_requests_without_an_answer_are_told_of_until_that_is_over(connection, other, monkeypatch):
@@ -58,7 +62,7 @@ async def test_a_server_that_was_silent_keeps_no_connections_open(monkeypatch):
             # As one that is paused: the kernel takes the connection, nobody says a word.
             await reader.read()
         else:
-            writer.write(b'INFO {"max_payload": 1048576}\r\n')
+            writer.write(INFO)
             while line := await reader.readline():
                 if line == b"PING\r\n":
                     writer.write(b"PONG\r\n")
@@ -80,3 +84,79 @@ async def test_a_server_that_was_silent_keeps_no_connections_open(monkeypatch):
         await connection.close()
         server.close()
         await server.wait_closed()
+
+
+@pytest.fixture
+async def pausing():
+    """The address of a server whose first client is up and then no longer heard, like all after it until
+    `resumed` is set; that, and how many have come."""
+    resumed, came, writers = asyncio.Event(), [], []
+
+    async def serve(reader, writer):
+        came.append(1)
+        writers.append(writer)
+        first = len(came) == 1
+        if not first and not resumed.is_set():
+            return
+        writer.write(INFO)
+        while line := await reader.readline():
+            if line == b"PING\r\n":
+                writer.write(b"PONG\r\n")
+                if first:
+                    return
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    yield f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}", resumed, came
+    for each in writers:
+        each.transport.abort()
+    server.close()
+    await server.wait_closed()
+
+
+async def _write_more_than_it_reads(connection):
+    for _ in range(MORE_THAN_BUFFERS_HOLD):
+        await connection.wire.send(frame("a", b"x" * (1 << 20), {}))
+    # The first write goes to the kernel at once, what it doesn't take stays here.
+    while connection.client.pending_data_size:  # noqa: ASYNC110 - the library has no event for it
+        await asyncio.sleep(0)
+
+
+async def test_a_connection_closes_though_the_server_takes_nothing_any_more(pausing):
+    address, _, _ = pausing
+    async with asyncio.timeout(WITHIN):
+        connection = await connect(Credentials(address), "test")
+        await _write_more_than_it_reads(connection)
+
+        await connection.close()
+
+    assert connection.client.is_closed
+
+
+async def test_a_connection_closes_in_the_middle_of_a_reconnect_to_a_silent_server(pausing, monkeypatch):
+    monkeypatch.setattr(module, "PING_EVERY", 0.05)
+    address, _, came = pausing
+    async with asyncio.timeout(WITHIN):
+        connection = await connect(Credentials(address), "test")
+        await _write_more_than_it_reads(connection)
+        while len(came) < 2:  # noqa: ASYNC110 - the library has no event for it
+            await asyncio.sleep(0.01)
+
+        await connection.close()
+
+    assert connection.client.is_closed
+
+
+async def test_a_server_that_took_nothing_any_more_is_left_for_a_new_connection(pausing, monkeypatch):
+    monkeypatch.setattr(module, "PING_EVERY", 0.05)
+    monkeypatch.setattr(module, "TIMEOUT", 1)
+    address, resumed, _ = pausing
+    async with asyncio.timeout(WITHIN):
+        connection = await connect(Credentials(address), "test")
+        back = asyncio.create_task(connection.reconnected())
+        await _write_more_than_it_reads(connection)
+        resumed.set()
+
+        await back
+
+        assert connection.connected
+        await connection.close()

@@ -133,13 +133,15 @@ class PodProcess:
     async def is_ready(self) -> bool:
         return (await self.probe("/readyz"))[0] == 200
 
-    async def post(self, name: str, token: str = "") -> tuple[int, dict[str, Any]]:
-        """Sign this person up; what the door answers."""
-        headers = {"ce-specversion": "1.0", "ce-type": KIND, "ce-source": "/test", "ce-id": name}
+    async def post(
+        self, name: str, token: str = "", *, event_id: str = "", padding: int = 0
+    ) -> tuple[int, dict[str, Any]]:
+        """Sign this person up, with an event larger by `padding` bytes; what the door answers."""
+        headers = {"ce-specversion": "1.0", "ce-type": KIND, "ce-source": "/test", "ce-id": event_id or name}
         headers["content-type"] = "application/json"
         if token:
             headers["authorization"] = f"Bearer {token}"
-        data = json.dumps({"email": f"{name}@example.com", "name": name})
+        data = json.dumps({"email": f"{name}@example.com", "name": name, "padding": "x" * padding})
         url = f"http://127.0.0.1:{self.ports['events']}/events"
         async with (
             aiohttp.ClientSession() as session,

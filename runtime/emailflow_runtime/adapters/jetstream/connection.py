@@ -21,6 +21,8 @@ TIMEOUT = 5.0
 """Seconds that a request may take."""
 RECONNECT_AFTER: Any = 0.25
 """Seconds between attempts. The client's annotation says int, it only passes the number on."""
+PING_EVERY = 10
+"""Seconds; a server that owes two answers is left, for a new connection."""
 STREAK = 2.5 * TIMEOUT
 """Seconds without an unanswered request that end a streak of them."""
 EPOCH_LOST = 10071
@@ -79,7 +81,7 @@ async def connect(credentials: Credentials, name: str) -> "Connection":
             inbox_prefix=credentials.inbox,
             connect_timeout=int(TIMEOUT),
             max_reconnect_attempts=1,
-            ping_interval=10,
+            ping_interval=PING_EVERY,
             pending_size=64 << 20,
             reconnected_cb=connection.note_reconnect,
             closed_cb=connection.note_closed,
@@ -248,6 +250,7 @@ class Connection:
                     await self.client.flush(1)
             except (NatsError, OSError, TimeoutError):
                 log.info("nats: closing without a flush")
+                self.wire.cut()
             await self.client.close()
 
 

@@ -67,6 +67,20 @@ class Listening(NamedTuple):
     subscription: Any
 
 
+class _Abrupt(TcpTransport):
+    """Closes at once. The library's own writes out what it holds first, and waits for that, without a limit,
+    also before it reconnects: a server that is paused takes nothing."""
+
+    def close(self) -> None:
+        """See the library."""
+        if self._io_writer is not None:
+            self._io_writer.transport.abort()
+
+    def __bool__(self) -> bool:
+        """The library takes another one in place of one that says that it is not connected."""
+        return True
+
+
 class Wire:
     """Frames out, messages in, on a client's connection."""
 
@@ -93,9 +107,17 @@ class Wire:
     async def _connect_anew(self, server: Any) -> None:
         """Close what the attempt before has left open: a server that is paused takes connections and says
         nothing, and the library forgets each of them at the next attempt."""
+        if self._client._transport is None and not server.uri.scheme.startswith("ws"):
+            self._client._transport = _Abrupt()  # type: ignore[no-untyped-call]
         if isinstance(transport := self._client._transport, TcpTransport):
             transport.close()  # type: ignore[no-untyped-call]
         await self._connect(server)
+
+    def cut(self) -> None:
+        """Leave the connection as it is, with all that has not been written."""
+        self._client._pending, self._client._pending_data_size = [], 0
+        if isinstance(transport := self._client._transport, TcpTransport):
+            transport.close()  # type: ignore[no-untyped-call]
 
     async def listen(self, take: Take, suffix: str = "") -> Listening:
         """Have `take` called with every message to a new inbox (and `suffix`), at once as it arrives."""
