@@ -77,6 +77,28 @@ async def test_many_waiters_share_one_question() -> None:
     assert log.asked <= 2
 
 
+async def test_a_waiter_who_is_cancelled_takes_the_answer_from_nobody() -> None:
+    one = barrier(Log(3), Reading(), Feed(IDLE))
+    waiting = [asyncio.create_task(one.end()) for _ in range(3)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    async with asyncio.timeout(5):
+        assert await asyncio.gather(*waiting[1:]) == [3, 3]
+        assert await one.end() == 3
+    assert waiting[0].cancelled()
+
+
+async def test_an_answer_that_can_not_be_had_is_everybodys_error() -> None:
+    class Broken(Log):
+        async def last_arrival(self, shard: int) -> int:
+            raise ValueError(await super().last_arrival(shard))
+
+    one = barrier(Broken(3), Reading(), Feed(IDLE))
+    async with asyncio.timeout(5):
+        found = await asyncio.gather(*(one.end() for _ in range(3)), return_exceptions=True)
+    assert [type(each) for each in found] == [ValueError] * 3
+
+
 async def test_a_flow_that_facts_trigger_waits_for_them_too() -> None:
     reading, mark = Reading(), Watermark()
     reading.note([("order", 3)])

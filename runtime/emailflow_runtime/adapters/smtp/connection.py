@@ -36,6 +36,8 @@ class Connection(asyncio.Protocol):
         self._result: asyncio.Future[Any] = loop.create_future()
         self._flushing = False
         self._give_up_at = float("inf")
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = 0.0
         self._ended: ConversationEnded | None = None
         self._closed: asyncio.Future[None] = loop.create_future()
         self._early: bytes | None = b""
@@ -59,15 +61,14 @@ class Connection(asyncio.Protocol):
         """
         result: asyncio.Future[Result] = self._loop.create_future()
         self._dialogue, self._result, self._give_up_at = dialogue, result, give_up_at
-        alarm = self._loop.call_at(give_up_at, self._end, TimedOut("the server took too long to answer"))
+        self._set_alarm()
         try:
-            self._advance(lambda: next(dialogue))
+            self._advance(partial(next, dialogue))
             early, self._early = self._early, None
             if early:
                 self.data_received(early)
             return await result
         finally:
-            alarm.cancel()
             if self._dialogue is not None:
                 self._dialogue = None
                 self.abort()
@@ -130,6 +131,27 @@ class Connection(asyncio.Protocol):
         if not self._closed.done():
             self._closed.set_result(None)
 
+    # --- time --------------------------------------------------------------------------------------
+
+    def _set_alarm(self) -> None:
+        """Have `_ring` called at `give_up_at` or before. One alarm lasts for many dialogues, since each may
+        take half a minute and takes a few milliseconds."""
+        if self._alarm is not None:
+            if self._alarm_at <= self._give_up_at:
+                return
+            self._alarm.cancel()
+        self._alarm_at = self._give_up_at
+        self._alarm = self._loop.call_at(self._alarm_at, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        if self._dialogue is None:
+            return
+        if self._alarm_at < self._give_up_at:
+            self._set_alarm()
+        else:
+            self._end(TimedOut("the server took too long to answer"))
+
     # --- the dialogue ------------------------------------------------------------------------------
 
     def _advance(self, resume: Callable[[], bytes | Flush]) -> None:
@@ -170,6 +192,8 @@ class Connection(asyncio.Protocol):
         if self._ended is not None:
             return
         self._ended = error
+        if self._alarm is not None:
+            self._alarm.cancel()
         self._transport.abort()
         if self._dialogue is not None:
             self._advance(partial(self._dialogue.throw, error))
