@@ -33,6 +33,8 @@ class Breaker:
         self._failures = 0
         self._open = False
         self._probe_at = 0.0
+        self._asked_until = 0.0
+        """When the provider itself wants the next mail."""
         self._pause = FIRST_PAUSE
         self._probing = False
         self._heard_at = float("-inf")
@@ -59,6 +61,11 @@ class Breaker:
     def end_probe(self) -> None:
         """The probe is over; unless `note` has heard of it, the next mail is one."""
         self._probing = False
+
+    def renew(self) -> None:
+        """It is reached in another way now, with which nothing has failed yet: one mail may try at once."""
+        self._failures, self._pause, self._probing = 0, FIRST_PAUSE, False
+        self._probe_at = self._asked_until
 
     def watch(self) -> asyncio.TimerHandle:
         """A mail is being handed over from now on; cancel it when there is an outcome."""
@@ -97,6 +104,8 @@ class Breaker:
             # One of those that were under way already: it says nothing new.
             return
         self._open = True
+        if asked is not None:
+            self._asked_until = max(self._asked_until, now + asked)
         self._probe_at = max(self._probe_at, now + (self._pause if asked is None else asked))
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
         self._opened()

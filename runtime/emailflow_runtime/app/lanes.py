@@ -140,6 +140,7 @@ class Lane:
         is not met with many connections at once."""
         self._bucket: TokenBucket | None = None
         self._domains: dict[str, TokenBucket] = {}
+        self._through: object = None
         self.keep_to(provider, share)
 
     def keep_to(self, provider: ProviderPlan, share: float) -> None:
@@ -161,6 +162,18 @@ class Lane:
         """How it stands now."""
         waiting = sum(not turn.done() for turn in self._waiting)
         return LaneState(self.provider.name, self._breaker.closed, self._open, self._busy, waiting)
+
+    @property
+    def down(self) -> bool:
+        """Whether the provider is left alone."""
+        return not self._breaker.closed
+
+    def goes_through(self, transport: object) -> None:
+        """Mails are handed over through this from now on. Another one than before (settings or credentials
+        were replaced) has not failed yet."""
+        if self._through is not None and self._through is not transport:
+            self._breaker.renew()
+        self._through = transport
 
     def check(self) -> None:
         """Raises LaneClosed when a mail need not even be made: it could not go."""
@@ -192,12 +205,16 @@ class Lane:
 
     async def watch(self, handing_over: Awaitable[Outcome]) -> Outcome:
         """Hand over, and learn from what comes of it."""
+        through = self._through
         async with self._handing_over:
             watching = self._breaker.watch()
             try:
                 outcome = await handing_over
             finally:
                 watching.cancel()
+        if self._through is not through and troubled(outcome):
+            # It says nothing about the way that mails go by now.
+            return outcome
         self._breaker.note(outcome)
         self._open = 1 if troubled(outcome) else min(self._open + 1, self._handing_over.most * AHEAD)
         return outcome

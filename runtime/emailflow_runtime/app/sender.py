@@ -5,6 +5,7 @@ The intent is on disk before the provider is called, and what the provider said 
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
 from typing import Protocol
@@ -15,7 +16,7 @@ from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.composing import UNBOUND, Composed, Composer, Draft, MailProblem, Signer
 from emailflow_runtime.app.desk import Desk
 from emailflow_runtime.app.flow_runner import FlowRunner
-from emailflow_runtime.app.lanes import LaneClosed, Lanes
+from emailflow_runtime.app.lanes import Lane, LaneClosed, Lanes
 from emailflow_runtime.app.ports import Clock, MailTransport
 from emailflow_runtime.app.stores import Consents, EnrolmentKey
 from emailflow_runtime.core.commands import SendMail
@@ -168,7 +169,7 @@ class Sender:
                 return
             if self._catalog.is_suspended(key[0], draft.provider.name):
                 raise _Held(draft.provider.name)
-            lane = self._lanes.to(draft.provider)
+            lane = self._lane(draft.provider)
             lane.check()
             composed = await self._compose(key, draft)
             if composed is not None:
@@ -188,6 +189,14 @@ class Sender:
         except Exception as error:
             log.exception("mail failed", extra={"flow": key[0], "mail": mail})
             await self._broken(key, mail, "InternalError", type(error).__name__)
+
+    def _lane(self, provider: ProviderPlan) -> Lane:
+        """The way to a provider. One that is down need not be when it is reached with other credentials."""
+        lane = self._lanes.to(provider)
+        if lane.down:
+            with contextlib.suppress(EmailFlowError):
+                lane.goes_through(self._transports.transport(provider))
+        return lane
 
     async def _draft(self, key: EnrolmentKey, mail: str) -> Draft | None:
         """The mail as it stands now; None when there is nothing to send any more."""
@@ -336,6 +345,7 @@ class Sender:
             transport = self._transports.transport(provider)
         except EmailFlowError as error:
             return Deferred(error.reason, str(error), systemic=True)
+        self._lanes.to(provider).goes_through(transport)
         try:
             handing_over = transport.hand_over(
                 composed.outgoing, start_by=latest, give_up_at=latest + GIVE_UP_AFTER

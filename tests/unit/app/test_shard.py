@@ -17,6 +17,7 @@ from emailflow_runtime.adapters.in_memory.loop_clock import LoopClock
 from emailflow_runtime.adapters.in_memory.mail_transport import InMemoryTransport, Provider
 from emailflow_runtime.adapters.in_memory.renderer import InProcessRenderer
 from emailflow_runtime.adapters.in_memory.state_store import InMemoryStateStore
+from emailflow_runtime.app.breaker import TRIP_AFTER
 from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.composing import Composer
 from emailflow_runtime.app.ports import MailTransport
@@ -76,7 +77,12 @@ class Transports:
     """Everything goes to one provider."""
 
     def __init__(self, provider: Provider) -> None:
-        self._transport = InMemoryTransport(provider)
+        self._provider = provider
+        self.rotate()
+
+    def rotate(self) -> None:
+        """The credentials are other ones."""
+        self._transport = InMemoryTransport(self._provider)
 
     def transport(self, _: p.ProviderPlan) -> MailTransport:
         return self._transport
@@ -93,6 +99,7 @@ class House:
         self.broker = Broker(self.clock)
         self.consents = Mirror(self.broker)
         self.provider = Provider()
+        self.transports = Transports(self.provider)
         self._never = asyncio.Event()
 
     async def never(self) -> None:
@@ -106,7 +113,7 @@ class House:
             feeds=InMemoryFeeds(self.broker),
             dead_letters=InMemoryDeadLetters(self.broker),
             composer=Composer(catalog, InProcessRenderer(), Keyring({"k": b"a key that is long enough"})),
-            transports=Transports(self.provider),
+            transports=self.transports,
             consents=self.consents,
             clock=self.clock,
             reconnected=self.never,
@@ -123,10 +130,10 @@ class House:
         )
         self.broker.append(LogEntry(event, contact_key("address", address), 0))
 
-    async def told(self, kind: str) -> list[str]:
-        """The addresses of which this fact is told, once there is one."""
+    async def told(self, kind: str, times: int = 1) -> list[str]:
+        """The addresses of which this fact is told, once it has been so often."""
         async with asyncio.timeout(WITHIN):
-            while not (found := self._told(kind)):  # noqa: ASYNC110 - tells what is, not when
+            while len(found := self._told(kind)) < times:  # noqa: ASYNC110 - tells what is, not when
                 await asyncio.sleep(0)
         return found
 
@@ -203,3 +210,21 @@ async def test_an_owner_that_loses_its_shard_while_it_stops_ends_in_good_order(h
 
         await stopping
     assert house.provider.received == []
+
+
+async def test_a_provider_that_is_down_gets_the_next_mail_as_soon_as_its_credentials_are_others(
+    house: House, running: asyncio.Task[None]
+) -> None:
+    house.consents.may_catch_up.set()
+    house.provider.mood = "vanish"
+    for number in range(TRIP_AFTER):
+        house.sign_up(f"u{number}@example.com")
+    await house.told("unknown", TRIP_AFTER)
+    house.provider.mood = "accept"
+
+    house.transports.rotate()
+    house.sign_up(ANA)
+
+    assert await house.told("accepted")
+    assert await house.told("deferred", 0) == []
+    assert [each.recipients for each in house.provider.received] == [(ANA,)]
