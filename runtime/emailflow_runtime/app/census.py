@@ -41,6 +41,9 @@ class Census:
         stages[stage] += count
         if not stages[stage]:
             del stages[stage]
+            if not stages:
+                # A flow that is gone leaves nothing here.
+                del self._flows[flow]
 
     def journeys(self, flow: str) -> dict[str, int]:
         """Journeys of a flow (id) by revision, without zeros."""

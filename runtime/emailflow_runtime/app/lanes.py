@@ -8,7 +8,7 @@ mail whose turn is far away is sent back, to wait on disk.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Container
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -282,6 +282,10 @@ class Lanes:
             self._share = share
             for lane in self._lanes.values():
                 lane.keep_to(lane.provider, share)
+
+    def keep_only(self, providers: Container[str]) -> None:
+        """Forget the others; who is on the way there is not held up."""
+        self._lanes = {name: lane for name, lane in self._lanes.items() if name in providers}
 
     def states(self) -> list[LaneState]:
         """How each lane stands."""

@@ -21,6 +21,7 @@ from emailflow_runtime.adapters.jetstream.lease_bucket import LeaseBucket
 from emailflow_runtime.adapters.jetstream.plan_bucket import PlanBucket
 from emailflow_runtime.adapters.jetstream.report_bucket import ReportBucket
 from emailflow_runtime.adapters.jetstream.state_store import JetStreamStateStore
+from emailflow_runtime.adapters.metrics import Declared
 from emailflow_runtime.adapters.nats_door import NatsDoor
 from emailflow_runtime.adapters.render_worker.pool import RenderPool
 from emailflow_runtime.adapters.system_clock import SystemClock
@@ -72,8 +73,9 @@ class Runtime:
         self._connection = connection
         self._renderer = RenderPool()
         self._ways_out = WaysOut(surroundings.secrets, surroundings.catcher_port)
-        lanes = Lanes()
+        self._lanes = lanes = Lanes()
         watched.metrics.lanes = lanes.states
+        watched.metrics.declared = lambda: Declared(self.catalog.flows(), self.catalog.plans.providers)
         lost: dict[str, int] = {}
         self._outside = Outside(
             catalog=self.catalog,
@@ -132,6 +134,7 @@ class Runtime:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.catalog.follow(self._plans))
+                group.create_task(self._forget_providers())
                 group.create_task(self._storing.run())
                 group.create_task(self._nats_door.run())
                 group.create_task(self._ownership.run())
@@ -140,6 +143,14 @@ class Runtime:
             await self._renderer.close()
             await self._ways_out.close()
             await self.watched.close()
+
+    async def _forget_providers(self) -> None:
+        """Keep nothing of providers that are not declared any more."""
+        while True:
+            plans = self.catalog.plans
+            self._lanes.keep_only(plans.providers)
+            self._ways_out.keep_only(plans.providers)
+            await self.catalog.differ_from(plans)
 
     async def stop(self, within: float) -> None:
         """Hand the shards over: take nothing new, and give what is under way `within` seconds to finish.

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Container
 from typing import Protocol
 
 from emailflow_api.plans import Catcher, ProviderPlan, SecretKey, Smtp
@@ -50,10 +51,20 @@ class WaysOut:
         )
         self._transports[provider.name] = (wanted, made)
         if known is not None:
-            task = asyncio.create_task(known[1].close())
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            self._let_go(known[1])
         return made
+
+    def keep_only(self, providers: Container[str]) -> None:
+        """Let go of the ways to all others, and of their secrets."""
+        for name in [name for name in self._transports if name not in providers]:
+            self._let_go(self._transports.pop(name)[1])
+        for name in [name for name in self._signers if name not in providers]:
+            del self._signers[name]
+
+    def _let_go(self, transport: MailTransport) -> None:
+        task = asyncio.create_task(transport.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     def signer(self, provider: ProviderPlan) -> Signer | None:
         """See Transports."""

@@ -46,6 +46,14 @@ spec:
 """
 )
 
+HELLO = "{templateRef: {name: hello}"
+PROVIDER = """
+apiVersion: emailflow.dev/v1alpha1
+kind: EmailProvider
+metadata: {name: other}
+spec: {type: Smtp, smtp: {host: mx.example.com}, from: {address: shop@example.com}}
+"""
+
 
 class Collector(http.server.BaseHTTPRequestHandler):
     """Takes OTLP over HTTP, as any collector does."""
@@ -151,6 +159,24 @@ def test_metrics_tell_of_events_mails_and_dead_letters(make_dev):
     assert until(lambda: count(dev, "relay_backlog_facts", shard="0") == 0)
     lags = {dict(key[1:])["flow"] for key in samples(scrape(dev)) if key[0] == "emailflow_flow_lag_events"}
     assert lags == {"default/hello", "default/broken", "default/failing"}
+
+
+def test_a_provider_that_is_gone_is_shown_no_longer(make_dev):
+    dev = make_dev()
+    (dev.folder / "provider.yaml").write_text(PROVIDER)
+    flows = (dev.folder / "flow.yaml").read_text()
+    (dev.folder / "flow.yaml").write_text(flows.replace(HELLO, f"{HELLO}, providerRef: {{name: other}}"))
+    numbers = iter(range(1000))
+
+    def shown():
+        assert post(dev, str(next(numbers))) == 202
+        return 'emailflow_provider_up{provider="other"} 1.0' in scrape(dev)
+
+    assert until(shown)
+    (dev.folder / "flow.yaml").write_text(flows)
+    (dev.folder / "provider.yaml").unlink()
+
+    assert until(lambda: 'provider="other"' not in scrape(dev))
 
 
 def test_nobody_s_data_is_in_logs_and_metrics(make_dev):

@@ -325,6 +325,17 @@ async def test_who_gives_up_waiting_takes_no_place_with_it() -> None:
     await handed_over(lane, TAKEN)
 
 
+async def test_a_provider_that_is_gone_leaves_no_lane() -> None:
+    lanes = Lanes()
+    await fail(lanes.to(provider("gone")))
+    await handed_over(lanes.to(provider("relay")), TAKEN)
+
+    lanes.keep_only({"relay"})
+
+    assert [state.provider for state in lanes.states()] == ["relay"]
+    lanes.to(provider("gone")).check()
+
+
 # --- another way to the same provider ----------------------------------------------------------------
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from emailflow_runtime.adapters.metrics import FlowLag, Metrics
+from emailflow_runtime.adapters.metrics import Declared, FlowLag, Metrics
 from emailflow_runtime.app.lanes import LaneState
 from emailflow_runtime.core import facts as f
 from emailflow_runtime.core.cloudevents.event import CloudEvent
@@ -28,20 +28,20 @@ class Story:
         before, self.journey = self.journey, evolve(self.journey, fact)
         self.metrics.folded(before, self.journey, fact)
 
-    def enter(self):
-        self.tell(f.Entered, flow="shop_cart", contact="c1", instance="-", revision="r1", event=EVENT)
+    def enter(self, flow="shop_cart"):
+        self.tell(f.Entered, flow=flow, contact="c1", instance="-", revision="r1", event=EVENT)
 
     def request(self, at=0.0):
         due = NOON + int(at * SECOND)
         self.tell(f.MailRequested, at, path=("remind",), mail="m1", turn=1, template="shop/remind", due=due)
 
-    def attempt(self, at=0.0):
+    def attempt(self, at=0.0, provider="ses"):
         start_by = NOON + int((at + 5) * SECOND)
         self.tell(
             f.MailAttempted,
             at,
             mail="m1",
-            provider="ses",
+            provider=provider,
             attempt=1,
             start_by=start_by,
             settled_by=start_by + 30 * SECOND,
@@ -144,3 +144,67 @@ async def test_lanes_and_take_overs_are_shown(metrics):
     assert b'emailflow_shard_takeovers_total{end="unclean",shard="0"} 1.0' in page
     assert b"emailflow_shard_takeover_seconds_count 1.0" in page
     assert b'emailflow_shards_lost_total{shard="0"} 1.0' in page
+
+
+def tell_everything(metrics, flow, provider):
+    """One mail of a flow by a provider, and all else that is labelled by either."""
+    story = Story(metrics)
+    story.enter(flow)
+    story.request()
+    story.attempt(provider=provider)
+    story.tell(f.MailAccepted, 1.0, mail="m1", provider=provider, attempt=1)
+    metrics.behind_retention(flow, 3)
+    metrics.series.dead_letters("Poison", flow.replace("_", "/")).inc()
+
+
+async def test_what_a_provider_had_goes_with_it(metrics):
+    lanes = [LaneState(name, closed=False, places=1, under_way=0, waiting=0) for name in ("gone", "ses")]
+    metrics.lanes = lambda: lanes
+    metrics.declared = lambda: Declared(["shop_cart"], ["ses", "gone"])
+    tell_everything(metrics, "shop_cart", "gone")
+    tell_everything(metrics, "shop_cart", "ses")
+    assert b'emailflow_provider_up{provider="gone"} 0.0' in await metrics.page()
+
+    metrics.declared = lambda: Declared(["shop_cart"], ["ses"])
+    page = await metrics.page()
+
+    assert b'provider="gone"' not in page
+    assert b'emailflow_mails_total{outcome="accepted",provider="ses",reason=""} 1.0' in page
+    assert b'emailflow_provider_up{provider="ses"} 0.0' in page
+
+
+async def test_what_a_flow_had_goes_with_it(metrics):
+    metrics.declared = lambda: Declared(["shop_cart"], ["ses"])
+    tell_everything(metrics, "shop_cart", "ses")
+    tell_everything(metrics, "shop_gone", "ses")
+
+    page = await metrics.page()
+
+    assert b"shop/gone" not in page
+    assert b'emailflow_flow_mails_total{flow="shop/cart",outcome="accepted"} 1.0' in page
+
+
+async def test_what_belongs_to_no_flow_and_no_provider_stays(metrics, story):
+    metrics.declared = lambda: Declared([], [])
+    metrics.series.dead_letters("InvalidEvent", "_door").inc()
+    story.enter()
+    story.request()
+    story.tell(f.MailSkipped, mail="m1", reason="NoConsent")
+
+    page = await metrics.page()
+
+    assert b'emailflow_dead_letters_total{origin="_door",reason="InvalidEvent"} 1.0' in page
+    assert b'emailflow_mails_total{outcome="skipped",provider="",reason="NoConsent"} 1.0' in page
+
+
+async def test_flows_that_come_and_go_don_t_add_up(metrics):
+    sizes = set()
+    for generation in range(10):
+        flows = [f"shop_flow-{generation}-{number:03}" for number in range(1000)]
+        metrics.declared = lambda flows=flows: Declared(flows, ["ses"])
+        for flow in flows:
+            tell_everything(metrics, flow, "ses")
+        page = await metrics.page()
+        sizes.add(sum(b'flow="' in line or b'origin="' in line for line in page.splitlines()))
+
+    assert sizes == {4 * 1000}

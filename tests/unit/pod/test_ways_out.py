@@ -32,3 +32,13 @@ async def test_settings_that_are_no_matter_of_the_connection_leave_it(ways_out):
     before = ways_out.transport(PROVIDER)
 
     assert ways_out.transport(replace(PROVIDER, rate=Rate(per_second=3))) is before
+
+
+async def test_a_provider_that_is_gone_takes_its_way_along(ways_out):
+    gone, stays = ways_out.transport(PROVIDER), ways_out.transport(replace(PROVIDER, name="stays"))
+
+    ways_out.keep_only({"stays"})
+    await ways_out.close()
+
+    assert ways_out.transport(replace(PROVIDER, name="stays")) is stays
+    assert ways_out.transport(PROVIDER) is not gone

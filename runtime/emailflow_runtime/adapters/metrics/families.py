@@ -64,6 +64,7 @@ class _Family(Collector):
     """A name, its labels, and what was counted by them. Without labels it shows from the start."""
 
     kind = ""
+    _known: dict[tuple[str, ...], Any]
 
     def __init__(self, registry: CollectorRegistry, name: str, text: str, labels: Sequence[str]) -> None:
         self.name = f"{PREFIX}{name}"
@@ -75,6 +76,15 @@ class _Family(Collector):
         """See prometheus_client: a family is registered by its name, before there is anything in it."""
         yield Metric(self.name, self.text, self.kind)
 
+    def keep_only(self, labels: Container[tuple[str, ...]]) -> None:
+        """Show no others than these."""
+        self._known = {each: kept for each, kept in self._known.items() if each in labels}
+
+    def keep_only_with(self, label: str, values: Container[str]) -> None:
+        """Show no others than those whose label has one of these values."""
+        place = self.labels.index(label)
+        self._known = {each: kept for each, kept in self._known.items() if each[place] in values}
+
 
 class Counters(_Family):
     """A family of counters."""
@@ -83,11 +93,11 @@ class Counters(_Family):
 
     def __init__(self, registry: CollectorRegistry, name: str, text: str, labels: Sequence[str]) -> None:
         super().__init__(registry, name, text, labels)
-        self._known: dict[tuple[str, ...], Number] = {} if self.labels else {(): Number()}
+        self._known = {} if self.labels else {(): Number()}
 
     def __call__(self, *labels: str) -> Number:
         """The one of these labels."""
-        found = self._known.get(labels)
+        found: Number | None = self._known.get(labels)
         if found is None:
             found = self._known[labels] = Number()
         return found
@@ -104,10 +114,6 @@ class Gauges(Counters):
     """A family of gauges."""
 
     kind = "gauge"
-
-    def keep_only(self, labels: Container[tuple[str, ...]]) -> None:
-        """Show no others than these."""
-        self._known = {each: number for each, number in self._known.items() if each in labels}
 
     def collect(self) -> Iterator[Metric]:
         """See prometheus_client."""
@@ -133,11 +139,11 @@ class Histograms(_Family):
     ) -> None:
         super().__init__(registry, name, text, labels)
         self._bounds = bounds
-        self._known: dict[tuple[str, ...], Distribution] = {} if self.labels else {(): Distribution(bounds)}
+        self._known = {} if self.labels else {(): Distribution(bounds)}
 
     def __call__(self, *labels: str) -> Distribution:
         """The one of these labels."""
-        found = self._known.get(labels)
+        found: Distribution | None = self._known.get(labels)
         if found is None:
             found = self._known[labels] = Distribution(self._bounds)
         return found

@@ -40,8 +40,25 @@ class FlowLag(NamedTuple):
     events: int
 
 
+class Declared(NamedTuple):
+    """What there is now: flows by `FlowPlan.id`, providers by name."""
+
+    flows: Iterable[str]
+    providers: Iterable[str]
+
+
+class _Readers(set[str]):
+    """Flows by name; the readers that belong to the runtime itself are always there."""
+
+    def __contains__(self, reader: object) -> bool:
+        return super().__contains__(reader) or str(reader).startswith("_")
+
+
 class Metrics:
-    """A Telemetry. `lags` is asked at each scrape, `lanes` and `connected` too."""
+    """A Telemetry. `lags` is asked at each scrape, `lanes`, `connected` and `declared` too.
+
+    What is labelled by a flow or a provider goes with it: alerts on it would stay, and names would add up.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -52,6 +69,7 @@ class Metrics:
         self.lags: Callable[[], Awaitable[Iterable[FlowLag]]] | None = None
         self.connected: Callable[[], bool] | None = None
         self.lanes: Callable[[], Iterable[LaneState]] | None = None
+        self.declared: Callable[[], Declared] | None = None
         self._backlogs: dict[int, Callable[[], int]] = {}
 
     async def page(self) -> bytes:
@@ -68,6 +86,10 @@ class Metrics:
             series.flow_lag.keep_only(found)
             for labels, events in found.items():
                 series.flow_lag(*labels).set(events)
+        if self.declared is not None:
+            flows, providers = self.declared()
+            # Mails that no provider was called for name none.
+            series.keep_only(_Readers(map(_name, flows)), {*providers, ""})
         return generate_latest(self.registry)
 
     def _show_lanes(self, lanes: Iterable[LaneState]) -> None:

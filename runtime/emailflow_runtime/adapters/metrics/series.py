@@ -1,5 +1,7 @@
 """The series that a runtime shows: names, kinds, labels, help. docs/reference/metrics.md is made from it."""
 
+from collections.abc import Container
+
 from prometheus_client import CollectorRegistry
 
 from emailflow_runtime.adapters.metrics.families import Counters, Gauges, Histograms
@@ -17,6 +19,21 @@ class Series:
         self._doors()
         self._mails()
         self._inside()
+
+    def keep_only(self, flows: Container[str], providers: Container[str]) -> None:
+        """Show nothing any more that is labelled by another flow or provider than these."""
+        for each in (self.journeys, self.flow_mails, self.behind_retention):
+            each.keep_only_with("flow", flows)
+        self.dead_letters.keep_only_with("origin", flows)
+        for family in (
+            self.mails,
+            self.mail_latency,
+            self.hand_over,
+            self.provider_up,
+            self.provider_mails,
+            self.provider_places,
+        ):
+            family.keep_only_with("provider", providers)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counters:
         return Counters(self._registry, name, text, labels)
@@ -105,7 +122,8 @@ def reference() -> str:
         "",
         "A runtime shows these at `/metrics` of its admin port, `emailflow dev` at `/metrics` of its HTTP",
         "port. Labels are names from manifests and [reasons](reasons.md); none names a person. Besides these",
-        "there are the usual `process_…` and `python_…` series.",
+        "there are the usual `process_…` and `python_…` series. What is labelled by a flow or a provider",
+        "goes with it, and begins at 0 when one of that name comes again.",
         "",
         "| name | kind | labels | what |",
         "|---|---|---|---|",
