@@ -132,11 +132,18 @@ class Expression:
 
     def _text_at_path(self, values: Mapping[str, Any]) -> str | None:
         """The text that a plain path like `event.data.email` leads to: most mappings are nothing else, and
-        CEL takes twenty times as long. None when it leads to anything but text."""
-        found: Any = values
-        for name in self._path:
-            if type(found) is not dict or (found := found.get(name)) is None:
+        CEL takes twenty times as long. None when it leads to anything but text.
+
+        Raises MissingValue where a map has no such field, as for what an event may leave out.
+        """
+        variable, *names = self._path
+        found: Any = values.get(variable)
+        for name in names:
+            if type(found) is not dict:
                 return None
+            if name not in found:
+                raise _missing(self.text, name)
+            found = found[name]
         return found if type(found) is str else None
 
     def evaluate(self, bindings: Bindings) -> Any:
@@ -298,8 +305,7 @@ def _failure_text(outcome: Any) -> str:
 def _failure(text: str, report: str) -> ExpressionFailed:
     """The library's report in words for people; nothing of the data is repeated (DESIGN section 9)."""
     if found := _NO_KEY.search(report):
-        name = f"no `{found[1]}`" if found[1] in text else "nothing under that key"
-        return MissingValue(f"`{text}`: there is {name}")
+        return _missing(text, found[1])
     if "Applying SELECT" in report:
         return MissingValue(f"`{text}` asks for a field of a value that has no fields")
     if found := _NO_INDEX.search(report):
@@ -316,6 +322,11 @@ def _failure(text: str, report: str) -> ExpressionFailed:
         return ExpressionFailed(f"`{text}`: `{operator}` does not work on{types}")
     cause = next((words for mark, words in _CAUSES.items() if mark in report), "has no value for this input")
     return ExpressionFailed(f"`{text}` {cause}")
+
+
+def _missing(text: str, name: str) -> MissingValue:
+    shown = f"no `{name}`" if name in text else "nothing under that key"
+    return MissingValue(f"`{text}`: there is {shown}")
 
 
 def _widened(value: Any) -> Any:
