@@ -128,7 +128,8 @@ class Expression:
         self.text = text
         self.result = result
         self._program = program
-        self._path = text.split(".") if _PATH.fullmatch(text) and result is not Result.BOOL else ()
+        plain = _PATH.fullmatch(text) is not None and result is not Result.BOOL
+        self._path = text.split(".") if plain else []
 
     def _text_at_path(self, values: Mapping[str, Any]) -> str | None:
         """The text that a plain path like `event.data.email` leads to: most mappings are nothing else, and
