@@ -54,6 +54,12 @@ def test_a_line_without_a_code_is_refused(line):
         read(line + b"\r\n")
 
 
+def test_a_line_that_was_a_reply_before_may_end_a_longer_one():
+    (before,) = read(b"250 ok\r\n")
+    longer, after = read(b"250-first\r\n250 ok\r\n250 ok\r\n")
+    assert (before, longer, after) == (Reply(250, ("ok",)), Reply(250, ("first", "ok")), before)
+
+
 def test_lines_of_one_reply_have_one_code():
     with pytest.raises(InvalidReply):
         read(b"250-a\r\n550 b\r\n")

@@ -4,6 +4,7 @@ Limits keep a server from filling the memory. What people will read is cleaned o
 """
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from emailflow_runtime.core.smtp.errors import InvalidReply
@@ -12,6 +13,8 @@ MAX_LINE = 4096
 """Octets. RFC 5321 section 4.5.3.1.5 allows 512; some servers say more."""
 MAX_LINES = 256
 """Lines of one reply."""
+SHORT = 80
+"""Octets of a line that is remembered."""
 MAX_TEXT = 1000
 """Characters of a reply's text that an outcome keeps."""
 
@@ -56,10 +59,12 @@ class ReplyReader:
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > MAX_LINE:
             raise InvalidReply(f"a reply's line is longer than {MAX_LINE} octets")
-        replies = (self._line(line.removesuffix(b"\r")) for line in lines)
+        replies = [self._line(line.removesuffix(b"\r")) for line in lines]
         return [reply for reply in replies if reply is not None]
 
     def _line(self, line: bytes) -> Reply | None:
+        if len(line) <= SHORT and not self._lines and (alone := _alone(line)) is not None:
+            return alone
         parsed = _LINE.fullmatch(line) if len(line) <= MAX_LINE else None
         if parsed is None:
             raise InvalidReply("the server's line does not begin with a reply code")
@@ -75,6 +80,15 @@ class ReplyReader:
         reply = _reply(code, self._lines)
         self._lines = []
         return reply
+
+
+@lru_cache(maxsize=256)
+def _alone(line: bytes) -> Reply | None:
+    """The reply that this line is, if it needs no other. Servers say the same, mail after mail."""
+    parsed = _LINE.fullmatch(line)
+    if parsed is None or parsed[2] == b"-":
+        return None
+    return _reply(int(parsed[1]), [parsed[3] or b""])
 
 
 def _reply(code: int, lines: list[bytes]) -> Reply:
