@@ -112,8 +112,7 @@ HARMLESS: dict[str, frozenset[str]] = {
     ),
     "listens, or stops listening: the server forgets it with the connection": frozenset(
         {
-            "adapters/jetstream/connection self.wire.listen",
-            "adapters/jetstream/connection self.wire.stop",
+            "adapters/jetstream/connection self.wire.expect_many",
             "adapters/jetstream/feed self._connection.wire.listen",
             "adapters/jetstream/feed self._connection.wire.stop",
             "adapters/jetstream/inbound self._connection.client.subscribe",

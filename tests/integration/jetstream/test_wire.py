@@ -66,6 +66,32 @@ async def test_who_asks_where_nobody_listens_hears_so_at_once(connection):
         await connection.request("nobody.there", b"")
 
 
+async def test_each_who_expects_many_answers_gets_all_of_its_own(connection, other):
+    heard: tuple[asyncio.Queue, ...] = (asyncio.Queue(), asyncio.Queue())
+    first, second = [await connection.wire.expect_many(each.put_nowait) for each in heard]
+    await connection.client.flush()
+    for number in range(3):
+        for to in (first, second):
+            await other.client.publish(to, f"{to} {number}".encode())
+    async with asyncio.timeout(20):
+        for subject, queue in zip((first, second), heard, strict=True):
+            found = [(await queue.get()).data.decode() for _ in range(3)]
+            assert found == [f"{subject} {number}" for number in range(3)]
+
+
+async def test_an_answer_that_comes_when_nobody_expects_it_any_more_is_nobodys(connection, other):
+    heard: asyncio.Queue = asyncio.Queue()
+    late = await connection.wire.expect_many(heard.put_nowait)
+    connection.wire.unexpect(late)
+    reply, answer = await connection.wire.expect()
+    await connection.client.flush()
+    await other.client.publish(late, b"late")
+    await other.client.publish(reply, b"in time")
+    async with asyncio.timeout(20):
+        assert (await answer).data == b"in time"
+    assert heard.empty()
+
+
 async def test_nothing_is_kept_for_later_while_the_server_is_away(connection, server):
     await server.stop()
     async with asyncio.timeout(20):

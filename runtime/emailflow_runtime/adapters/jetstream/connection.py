@@ -210,18 +210,15 @@ class Connection:
         Any replica may answer; one that has not got as far as the sequence `known` is Unavailable at the end.
         """
         arrived: asyncio.Queue[Arrived] = asyncio.Queue()
-        listening = await self.wire.listen(arrived.put_nowait)
+        reply = await self.wire.expect_many(arrived.put_nowait)
         try:
-            asking = frame(
-                f"$JS.API.DIRECT.GET.{stream}", json.dumps(body).encode(), {}, reply=listening.inbox
-            )
-            await self.wire.send(asking)
+            asked = json.dumps(body).encode()
+            await self.wire.send(frame(f"$JS.API.DIRECT.GET.{stream}", asked, {}, reply=reply))
             while True:
-                try:
-                    async with asyncio.timeout(TIMEOUT):
-                        message = await arrived.get()
-                except TimeoutError:
-                    raise Unavailable("no answer from NATS to a direct get") from None
+                if arrived.empty():
+                    message = await self._next(arrived)
+                else:
+                    message = arrived.get_nowait()
                 status = message.headers.get("Status")
                 if status in {"204", "404"}:
                     if int(message.headers.get("Nats-UpTo-Sequence", 0)) < known:
@@ -233,7 +230,14 @@ class Connection:
                     raise Unavailable(f"direct get answered {status}")
                 yield message
         finally:
-            await self.wire.stop(listening)
+            self.wire.unexpect(reply)
+
+    async def _next(self, arrived: "asyncio.Queue[Arrived]") -> Arrived:
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                return await arrived.get()
+        except TimeoutError:
+            raise Unavailable("no answer from NATS to a direct get") from None
 
     async def publish(self, subject: str, data: bytes, *, reply: str = "", headers: Any = None) -> None:
         """Send without waiting. Raises Unavailable."""

@@ -93,7 +93,7 @@ class Wire:
         client._connect_to_server = self._connect_anew  # type: ignore[method-assign, assignment]
         self._answers: Listening | None = None
         self._opening = asyncio.Lock()
-        self._expected: dict[str, asyncio.Future[Arrived]] = {}
+        self._expected: dict[str, Take] = {}
         self._asked = 0
 
     async def _deliver(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
@@ -150,20 +150,32 @@ class Wire:
 
     async def expect(self) -> tuple[str, "asyncio.Future[Arrived]"]:
         """Where an answer may be sent to, and the answer. `unexpect` it in the end."""
-        async with self._opening:
-            if self._answers is None:
-                self._answers = await self.listen(self._answered, ".*")
-        self._asked += 1
         answer: asyncio.Future[Arrived] = asyncio.get_running_loop().create_future()
+
+        def take(message: Arrived) -> None:
+            if not answer.done():
+                answer.set_result(message)
+
+        return await self.expect_many(take), answer
+
+    async def expect_many(self, take: Take) -> str:
+        """Where answers may be sent to, each of which `take` is called with. `unexpect` them in the end.
+
+        All share one subscription: one for each question costs both sides more than its answers.
+        """
+        if self._answers is None:
+            async with self._opening:
+                if self._answers is None:
+                    self._answers = await self.listen(self._answered, ".*")
+        self._asked += 1
         subject = f"{self._answers.inbox}.{self._asked}"
-        self._expected[subject] = answer
-        return subject, answer
+        self._expected[subject] = take
+        return subject
 
     def unexpect(self, subject: str) -> None:
         """An answer that comes later is nobody's."""
         self._expected.pop(subject, None)
 
     def _answered(self, message: Arrived) -> None:
-        answer = self._expected.pop(message.subject, None)
-        if answer is not None and not answer.done():
-            answer.set_result(message)
+        if (take := self._expected.get(message.subject)) is not None:
+            take(message)
