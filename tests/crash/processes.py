@@ -93,6 +93,10 @@ class Server:
         self._config.write_text(text)
         self._process: subprocess.Popen[str] | None = None
 
+    @property
+    def url(self) -> str:
+        return f"nats://127.0.0.1:{self.port}"
+
     def start(self) -> None:
         """Return once it takes connections."""
         command = [find_binary(), "-c", str(self._config), "-l", str(self.folder / "log")]
@@ -129,7 +133,7 @@ class Servers:
 
     @property
     def url(self) -> str:
-        return ",".join(f"nats://127.0.0.1:{server.port}" for server in self.each)
+        return ",".join(server.url for server in self.each)
 
     def start(self) -> None:
         for server in self.each:

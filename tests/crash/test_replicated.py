@@ -5,17 +5,20 @@ the epoch; only 10071 does.
 """
 
 import asyncio
+import itertools
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
 from tests.crash.crashing import crash, send
-from tests.crash.house import House
+from tests.crash.house import WITHIN, House
 from tests.crash.points import HTTP, POINTS
 from tests.crash.processes import Server, Servers
 
+from emailflow_runtime.adapters.jetstream.connection import Connection, Credentials, JetStreamError, connect
+from emailflow_runtime.adapters.jetstream.consent_bucket import ConsentBucket
 from emailflow_runtime.adapters.jetstream.state_store import JetStreamStateStore
 from emailflow_runtime.adapters.jetstream.wire import Arrived
 from emailflow_runtime.app.stores import PutContact
@@ -32,9 +35,9 @@ async def test_what_was_accepted_has_its_mail_once(replicated: House, name: str)
     await crash(replicated, POINTS[name])
 
 
-async def leader(house: House, servers: Servers) -> Server:
-    """The server that leads STATE."""
-    info = await house.connection.api(f"STREAM.INFO.{house.names.state(0)}")
+async def leader(house: House, servers: Servers, stream: str = "") -> Server:
+    """The server that leads STATE, or another stream."""
+    info = await house.connection.api(f"STREAM.INFO.{stream or house.names.state(0)}")
     return next(each for each in servers.each if each.name == info["cluster"]["leader"])
 
 
@@ -136,3 +139,77 @@ async def test_what_a_replica_without_the_owners_epoch_holds_is_no_finding(repli
     await replicated.connection.api(f"STREAM.PURGE.{stream}", {"filter": epoch})
     with pytest.raises(Unavailable, match="lags behind"):
         assert [each async for each in owner.scan()] == []
+
+
+# --- what a new owner hears of consent --------------------------------------------------------------
+
+
+class Words:
+    """What addresses say of one topic, as an owner writes it and others hear it."""
+
+    def __init__(self, house: House, connection: Connection) -> None:
+        self.bucket = house.names.bucket("CONSENT")
+        self._owner = ConsentBucket(connection, self.bucket)
+        self._times = itertools.count(1)
+        self.last: dict[str, bool] = {}
+
+    async def say(self, count: int = 500) -> None:
+        """Let addresses change their minds, each word on disk."""
+        addresses = [f"a{number}" for number in range(count)]
+        for address in addresses:
+            self.last[address] = not self.last.get(address, True)
+        await asyncio.gather(*map(self._put, addresses))
+
+    async def _put(self, address: str) -> None:
+        while True:
+            with suppress(Unavailable, JetStreamError):
+                word = self.last[address]
+                await self._owner.put(address, "offers", subscribed=word, at=next(self._times))
+                return
+
+    async def heard_by(self, connection: Connection) -> dict[str, bool]:
+        """What somebody knows of them who has just caught up."""
+        consents = ConsentBucket(connection, self.bucket)
+        async with asyncio.timeout(WITHIN):
+            await consents.catch_up()
+        return {address: consents.of(address).topics["offers"] for address in self.last}
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Connection]:
+    made = await connect(Credentials(url), "test")
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+async def test_a_new_owner_hears_all_that_was_said_of_consent_by_a_replica_that_was_away(
+    replicated: House, cluster: Servers
+) -> None:
+    leading = await leader(replicated, cluster, f"KV_{replicated.names.bucket('CONSENT')}")
+    behind = next(each for each in cluster.each if each is not leading)
+    async with connected(leading.url) as owner, connected(behind.url) as new_owner:
+        words = Words(replicated, owner)
+        await words.say()
+        for _ in range(3):
+            behind.signal(signal.SIGSTOP)
+            try:
+                await words.say()
+            finally:
+                behind.signal(signal.SIGCONT)
+
+            assert await words.heard_by(new_owner) == words.last
+
+
+async def test_a_new_owner_hears_all_that_was_said_of_consent_while_the_leader_changes(
+    replicated: House, cluster: Servers
+) -> None:
+    leading = await leader(replicated, cluster, f"KV_{replicated.names.bucket('CONSENT')}")
+    async with connected(cluster.url) as owner, connected(cluster.url) as new_owner:
+        words = Words(replicated, owner)
+        await words.say()
+        async with killed(leading):
+            await words.say(100)
+
+            assert await words.heard_by(new_owner) == words.last

@@ -11,14 +11,12 @@ from collections.abc import Mapping
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from emailflow_runtime.adapters.jetstream.connection import Connection, JetStreamError, TooMany
+from emailflow_runtime.adapters.jetstream.connection import Connection, JetStreamError, TooMany, checked
 from emailflow_runtime.errors import Unavailable
 
 LOOK_EVERY = 2.0
 PAGE = 500
 RETRY_AFTER = 0.5
-REPLICAS_LAG = 5.0
-"""Seconds after which a value that no replica shows is taken for gone: it had a lifetime that is over."""
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +32,8 @@ class BucketTail:
         self._stream = f"KV_{bucket}"
         self._prefix = f"$KV.{bucket}."
         self._next = 1
+        self._ahead: dict[str, int] = {}
+        """Sequences of values that are known before they were read."""
         self._wake = asyncio.Event()
         self._reading = asyncio.Lock()
         self._subscription: Subscription | None = None
@@ -69,6 +69,13 @@ class BucketTail:
         keys = self._by_token.get(prefix.partition(".")[0], ())
         return [(key.removeprefix(prefix), self.values[key]) for key in keys if key.startswith(prefix)]
 
+    def know(self, key: str, value: bytes, sequence: int) -> None:
+        """Know a value that was written at this sequence. One that is read from before takes nothing back:
+        a replica that lags behind still has those."""
+        if sequence >= self._next and sequence > self._ahead.get(key, 0):
+            self._ahead[key] = sequence
+            self.put(key, value)
+
     def put(self, key: str, value: bytes | None) -> None:
         """Know a value from now on; None: there is none."""
         token = key.partition(".")[0]
@@ -95,22 +102,20 @@ class BucketTail:
             except (Unavailable, JetStreamError, TooMany) as away:
                 log.info("%s can't be read: %s", self._stream, away)
 
-    async def catch_up(self) -> None:
-        """Return when `values` holds all that the bucket held at this call; keeps trying while it is away."""
-        last = -1
-        gone_at = float("inf")
-        now = asyncio.get_running_loop().time
+    async def catch_up(self, mark: str) -> None:
+        """Return when `values` holds all that the bucket held at this call; keeps trying while it is away.
+
+        Any replica may be the one that is read, also one that lags behind, for as long as it likes. So a key
+        is written, the `mark`: whoever reads that word of one's own has read all that was said before.
+        """
+        written = 0
         while True:
             try:
-                if last < 0:
-                    # Its leader's word. What is read may be another replica's, which has not got as far.
-                    info = await self._connection.api(f"STREAM.INFO.{self._stream}")
-                    last, gone_at = int(info["state"]["last_seq"]), now() + REPLICAS_LAG
+                if not written:
+                    answer = await self._connection.request(f"{self._prefix}{mark}", b"")
+                    written = int(checked(answer)["seq"])
                 await self.refresh()
-                if self._next > last:
-                    return
-                if now() >= gone_at:
-                    log.info("the last value of %s is gone", self._stream)
+                if self._next > written:
                     return
             except (Unavailable, JetStreamError, TooMany) as not_yet:
                 log.info("%s can't be read up to its end: %s", self._stream, not_yet)
@@ -135,9 +140,13 @@ class BucketTail:
 
     def _take(self, headers: Mapping[str, str], data: bytes) -> None:
         key = headers["Nats-Subject"].removeprefix(self._prefix)
+        sequence = int(headers["Nats-Sequence"])
+        self._next = sequence + 1
+        if sequence < self._ahead.get(key, 0):
+            return
+        self._ahead.pop(key, None)
         # A marker stands for what has expired.
         if "KV-Operation" in headers or "Nats-Marker-Reason" in headers:
             self.put(key, None)
         else:
             self.put(key, data)
-        self._next = int(headers["Nats-Sequence"]) + 1

@@ -17,6 +17,8 @@ from emailflow_runtime.adapters.jetstream.connection import (
 )
 from emailflow_runtime.core.consent import Consent
 
+MARK = "_mark"
+"""The key that owners write to see how far they have read. No address's key looks like it."""
 _SUBSCRIBED, _UNSUBSCRIBED = "subscribed", "unsubscribed"
 
 
@@ -49,7 +51,7 @@ class ConsentBucket:
 
     async def catch_up(self) -> None:
         """See Consents."""
-        await self._tail.catch_up()
+        await self._tail.catch_up(MARK)
 
     async def put(self, address: str, topic: str, *, subscribed: bool, at: int) -> None:
         """See Consents. Raises Unavailable, JetStreamError."""
@@ -60,16 +62,14 @@ class ConsentBucket:
         while known is None or _said_at(known) <= at:
             expected = {"Nats-Expected-Last-Subject-Sequence": str(revision)}
             try:
-                checked(await self._connection.request(f"{self._prefix}{key}", value, expected))
-                known = value
+                answer = await self._connection.request(f"{self._prefix}{key}", value, expected)
+                known, revision = value, int(checked(answer)["seq"])
                 break
             except JetStreamError as refused:
                 if refused.code not in (EPOCH_LOST, TRY_AGAIN):
                     raise
                 known, revision = await self._stored(key)
-        heard = self._tail.values.get(key)
-        if heard is None or _said_at(heard) <= _said_at(known):
-            self._tail.put(key, known)
+        self._tail.know(key, known, revision)
 
     async def _stored(self, key: str) -> tuple[bytes | None, int]:
         """The value (None: there is none) and the revision that a change has to name."""
