@@ -94,6 +94,13 @@ def test_binary_events_come_back_as_they_were(event):
     assert nats.decode(*nats.encode(event)) == in_headers(event)
 
 
+@given(events())
+def test_the_logs_lines_are_the_headers(event):
+    *lines, rest = nats.header_lines(event).split("\r\n")
+    headers, _ = nats.encode(event)
+    assert (sorted(lines), rest) == (sorted(f"{name}: {value}" for name, value in headers.items()), "")
+
+
 @given(st.lists(events(), max_size=3))
 def test_batches_come_back_as_they_were(batch):
     assert http.decode(*http.encode_batch(batch), max_items=3) == batch

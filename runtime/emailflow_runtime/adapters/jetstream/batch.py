@@ -23,6 +23,8 @@ class Message(NamedTuple):
     subject: str
     data: bytes
     headers: dict[str, str]
+    lines: str = ""
+    """More headers, as they are written: each with its line end."""
 
 
 async def publish_all(
@@ -51,7 +53,7 @@ async def _publish_singly(
     try:
         # One write on one connection keeps the order, so that the stream stores them in order.
         frames = [
-            frame(m.subject, m.data, {**m.headers, **guard}, reply=reply)
+            frame(m.subject, m.data, {**m.headers, **guard}, more=m.lines, reply=reply)
             for m, (reply, _) in zip(messages, expected, strict=True)
         ]
         await connection.wire.send(b"".join(frames))
@@ -95,13 +97,13 @@ async def _publish_batch(
 def _frames(messages: Sequence[Message], guard: Mapping[str, str], opened: str, closed: str) -> bytes:
     batch, end = f"Nats-Batch-Id: {secrets.token_hex(12)}\r\nNats-Batch-Sequence: ", len(messages)
     frames = []
-    for number, (subject, data, headers) in enumerate(messages, 1):
+    for number, (subject, data, headers, lines) in enumerate(messages, 1):
+        more = f"{lines}{batch}{number}\r\n"
         if number == 1:
-            made = frame(subject, data, {**headers, **guard}, more=f"{batch}1\r\n", reply=opened)
+            made = frame(subject, data, {**headers, **guard}, more=more, reply=opened)
         elif number == end:
-            commit = f"{batch}{number}\r\nNats-Batch-Commit: 1\r\n"
-            made = frame(subject, data, headers, more=commit, reply=closed)
+            made = frame(subject, data, headers, more=f"{more}Nats-Batch-Commit: 1\r\n", reply=closed)
         else:
-            made = frame(subject, data, headers, more=f"{batch}{number}\r\n")
+            made = frame(subject, data, headers, more=more)
         frames.append(made)
     return b"".join(frames)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -10,6 +11,7 @@ from emailflow_runtime.adapters.jetstream.batch import LARGEST_BATCH, Message, p
 from emailflow_runtime.adapters.jetstream.connection import Connection, JetStreamError
 from emailflow_runtime.app.stores import LogEntry
 from emailflow_runtime.core.cloudevents import nats
+from emailflow_runtime.core.cloudevents.headers import encode_text
 from emailflow_runtime.errors import Unavailable
 
 CONTACT_HEADER = "EmailFlow-Contact"
@@ -24,6 +26,7 @@ class JetStreamEventLog:
     def __init__(self, connection: Connection, names: Names) -> None:
         self._connection = connection
         self._names = names
+        self._subject = lru_cache(maxsize=4096)(names.event_subject)
 
     async def append(self, entries: Sequence[LogEntry]) -> None:
         """See EventLog."""
@@ -35,12 +38,13 @@ class JetStreamEventLog:
                 raise Unavailable(f"EVENTS takes nothing: {refused}", retry_after=5) from refused
 
     def _message(self, entry: LogEntry) -> Message:
-        headers, data = nats.encode(entry.event)
+        event, lines = entry.event, nats.header_lines(entry.event)
         if entry.contact:
-            headers[CONTACT_HEADER] = entry.contact
+            lines += f"{CONTACT_HEADER}: {encode_text(entry.contact)}\r\n"
+        headers = {}
         if entry.redrive is not None:
             headers[REDRIVE_HEADER] = msgspec.json.encode(entry.redrive).decode()
-        return Message(self._names.event_subject(entry.shard, entry.event.type), data, headers)
+        return Message(self._subject(entry.shard, event.type), event.data or b"", headers, lines)
 
     async def fill(self) -> float:
         """See EventLog."""

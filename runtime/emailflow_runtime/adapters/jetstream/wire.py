@@ -51,13 +51,17 @@ def frame(subject: str, data: bytes, headers: Mapping[str, str], *, more: str = 
     to = f"{subject} {reply}" if reply else subject
     if not headers and not more:
         return b"PUB %b %d\r\n%b\r\n" % (to.encode(), len(data), data)
-    lines = "\r\n".join([f"{name}: {value}" for name, value in headers.items()])
-    ends = len(headers) - 1 if headers else 0
-    if lines.count("\n") != ends or lines.count("\r") != ends:
-        raise ValueError("a header of a NATS message has to be one line")
-    block = f"{_VERSION}\r\n{lines}\r\n{more}\r\n" if headers else f"{_VERSION}\r\n{more}\r\n"
-    head = block.encode()
+    head = f"{_VERSION}\r\n{_lines(headers)}{more}\r\n".encode()
     return b"HPUB %b %d %d\r\n%b%b\r\n" % (to.encode(), len(head), len(head) + len(data), head, data)
+
+
+def _lines(headers: Mapping[str, str]) -> str:
+    if not headers:
+        return ""
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
+        raise ValueError("a header of a NATS message has to be one line")
+    return lines
 
 
 class Listening(NamedTuple):

@@ -15,30 +15,44 @@ from emailflow_runtime.core.cloudevents.errors import MissingAttribute, Unsuppor
 from emailflow_runtime.core.cloudevents.event import CloudEvent, ExtensionValue
 from emailflow_runtime.core.cloudevents.media_types import JSON, Mode, content_mode
 
-_encode_name = lru_cache(maxsize=1024)(ce_headers.encode_text)
-"""For what many events say alike."""
-
 
 def encode(event: CloudEvent) -> tuple[dict[str, str], bytes]:
     """The event in binary mode: headers and payload. No data and empty data are both an empty payload."""
-    encode_text = ce_headers.encode_text
-    headers = {
-        "ce-specversion": _encode_name(event.specversion),
-        "ce-id": encode_text(event.id),
-        "ce-source": _encode_name(event.source),
-        "ce-type": _encode_name(event.type),
-    }
-    if event.subject is not None:
-        headers["ce-subject"] = encode_text(event.subject)
-    if event.time is not None:
-        headers["ce-time"] = encode_text(event.time)
-    if event.datacontenttype is not None:
-        headers["ce-datacontenttype"] = _encode_name(event.datacontenttype)
-    if event.dataschema is not None:
-        headers["ce-dataschema"] = _encode_name(event.dataschema)
-    for name, value in event.extensions.items():
-        headers[f"ce-{name}"] = ce_headers.encode_value(value)
+    headers = {f"ce-{name}": ce_headers.encode_value(value) for name, value in event.attributes.items()}
     return headers, event.data or b""
+
+
+def header_lines(event: CloudEvent) -> str:
+    """The headers of `encode` as they are written, each with its line end.
+
+    For the log, which takes thousands a second: what events of one kind say alike is written once.
+    """
+    encode_text = ce_headers.encode_text
+    lines = _alike(event.specversion, event.source, event.type, event.datacontenttype, event.dataschema)
+    lines += f"ce-id: {encode_text(event.id)}\r\n"
+    if event.subject is not None:
+        lines += f"ce-subject: {encode_text(event.subject)}\r\n"
+    if event.time is not None:
+        lines += f"ce-time: {encode_text(event.time)}\r\n"
+    for name, value in event.extensions.items():
+        lines += f"ce-{name}: {ce_headers.encode_value(value)}\r\n"
+    return lines
+
+
+@lru_cache(maxsize=1024)
+def _alike(
+    specversion: str, source: str, type_: str, datacontenttype: str | None, dataschema: str | None
+) -> str:
+    said = {
+        "specversion": specversion,
+        "source": source,
+        "type": type_,
+        "datacontenttype": datacontenttype,
+        "dataschema": dataschema,
+    }
+    return "".join(
+        f"ce-{name}: {ce_headers.encode_text(text)}\r\n" for name, text in said.items() if text is not None
+    )
 
 
 def encode_structured(event: CloudEvent) -> tuple[dict[str, str], bytes]:
