@@ -8,7 +8,7 @@ import pytest
 from tests.crash.house import House
 from tests.crash.manifests import BROKEN as UNRENDERABLE
 from tests.crash.manifests import CONTRACT as STRICT
-from tests.crash.manifests import LATER
+from tests.crash.manifests import KIND, LATER
 from tests.crash.points import POINTS, STOP, Crash
 
 from emailflow_runtime.core.consent import UNSUBSCRIBED
@@ -51,6 +51,9 @@ async def _send_what_is_not_mailed(house: House, load: str) -> None:
         case "unreadable":
             house.letters["PoisonInput"] += 1
             await house.append(name, UNSUBSCRIBED, b"no JSON")
+        case "foreign":
+            house.letters["MissingAttribute"] += 1
+            await house.write(KIND, b"no event")
         case "broken":
             house.failed += 1
             house.letters["UndefinedVariable"] += 1

@@ -20,6 +20,7 @@ PATH = (
     "adapters/jetstream/lease_bucket",
     "adapters/jetstream/scan",
     "adapters/jetstream/state_store",
+    "adapters/jetstream/unreadable",
     "adapters/jetstream/wire",
     "adapters/smtp/connection",
     "adapters/smtp/opening",

@@ -13,6 +13,7 @@ from tests.crash.awaits import Place
 
 HTTP, NATS, REFUSED, CONTRACT, NOBODY = "http", "nats", "refused", "contract", "nobody"
 CONSENT, UNREADABLE, BROKEN, TIMER, STOP = "consent", "unreadable", "broken", "timer", "stop"
+FOREIGN = "foreign"
 
 
 class Crash(NamedTuple):
@@ -99,6 +100,16 @@ class Deciding(Enum):
     CONSENT_KNOWN = _after("app/contacts", "ContactReader.run", "self._consents.put", CONSENT, beside=True)
     CONTACT_LETTER_KEPT = _after(
         "app/contacts", "ContactReader._dead", "self._dead_letters.keep", UNREADABLE, beside=True
+    )
+    FOREIGN_LETTER_KEPT = _after(
+        "adapters/jetstream/unreadable", "Unreadable._settle", "publish_all", FOREIGN, beside=True
+    )
+    FOREIGN_ACKNOWLEDGED = _after(
+        "adapters/jetstream/unreadable",
+        "Unreadable._settle",
+        "self._connection.wire.send",
+        FOREIGN,
+        beside=True,
     )
     CONTACTS_COMMITTED = _after("app/contacts", "ContactReader._acknowledge", "committed", beside=True)
 
