@@ -16,6 +16,7 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_math, ext_optional, ext_strings
 
 from emailflow_api.errors import ExpressionFailed, InvalidExpression
+from emailflow_api.plain_paths import PlainPath
 
 
 class MissingValue(ExpressionFailed):
@@ -61,7 +62,6 @@ _ALLOWED = {
     Result.STRING: (cel.Type.STRING, cel.Type.INT, cel.Type.UINT, cel.Type.DYN),
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_PATH = re.compile(r"[a-z]+(\.[A-Za-z_][A-Za-z0-9_]*)+")
 _OUT_OF_RANGE = re.compile(r"Integer value '-?\d+' out of range")
 
 
@@ -122,30 +122,15 @@ def bind(
 class Expression:
     """A compiled expression. Immutable; may be evaluated any number of times."""
 
-    __slots__ = ("_path", "_program", "result", "text")
+    __slots__ = ("_plain", "_program", "result", "text")
 
     def __init__(self, text: str, result: Result, program: Any) -> None:
         self.text = text
         self.result = result
         self._program = program
-        plain = _PATH.fullmatch(text) is not None and result is not Result.BOOL
-        self._path = text.split(".") if plain else []
-
-    def _text_at_path(self, values: Mapping[str, Any]) -> str | None:
-        """The text that a plain path like `event.data.email` leads to: most mappings are nothing else, and
-        CEL takes twenty times as long. None when it leads to anything but text.
-
-        Raises MissingValue where a map has no such field, as for what an event may leave out.
-        """
-        variable, *names = self._path
-        found: Any = values.get(variable)
-        for name in names:
-            if type(found) is not dict:
-                return None
-            if name not in found:
-                raise _missing(self.text, name)
-            found = found[name]
-        return found if type(found) is str else None
+        plain = PlainPath.read(text)
+        compares = plain is not None and plain.comparison is not None
+        self._plain = plain if compares == (result is Result.BOOL) else None
 
     def evaluate(self, bindings: Bindings) -> Any:
         """The value: a bool, a str or a JSON value, as `result` says.
@@ -153,8 +138,13 @@ class Expression:
         Raises MissingValue (a field that isn't there) or another ExpressionFailed (wrong types, overflow,
         a result that isn't what was asked for).
         """
-        if self._path and (text := self._text_at_path(bindings.values)) is not None:
-            return text
+        if self._plain is not None:
+            try:
+                value = self._plain.value(bindings.values)
+            except KeyError as missed:
+                raise _missing(self.text, missed.args[0]) from None
+            if value is not None:
+                return value
         outcome = self._program.eval(bindings.activation)
         if outcome.type() == cel.Type.ERROR and _OUT_OF_RANGE.search(_failure_text(outcome)):
             bindings.widen()
