@@ -129,7 +129,7 @@ class Laptop:
     def _app(self, runtime: Runtime, catcher: MailCatcher) -> Any:
         pages = Starlette(
             routes=[
-                *health_routes(lambda: "" if runtime.ready else "shards"),
+                *health_routes(lambda: runtime.waits_for),
                 *link_routes(runtime.links),
                 *metrics_routes(runtime.watched.page),
                 Mount("/", inbox_app(catcher)),

@@ -37,8 +37,6 @@ from emailflow_runtime.wiring.switch import Switch
 RETRY_AFTER = 0.5
 HAND_OVER_WITHIN = 2.0
 """Seconds that what has been begun may take once the pod is asked to end."""
-DEAF_AFTER = 60.0
-"""Seconds without answers on a standing connection from which only a restart helps."""
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +70,7 @@ class Pod:
     async def run(self, asked: asyncio.Event) -> None:
         """Serve until asked to end. Raises EmailFlowError, or an ExceptionGroup when a part is lost."""
         async with AsyncExitStack() as stack:
-            probes = health_routes(self._not_ready, self._broken)
+            probes = health_routes(self._not_ready)
             admin = HttpServer(Starlette(routes=[*probes, *metrics_routes(self._metrics)]))
             events = HttpServer(self._door)
             ports = {
@@ -113,16 +111,10 @@ class Pod:
     def _not_ready(self) -> str:
         if self._ending or self._waits_for:
             return "its end" if self._ending else self._waits_for
-        if self._connection is None or not self._connection.connected:
-            return "NATS"
-        return "" if self._runtime is not None and self._runtime.ready else "shards"
+        return self._runtime.waits_for if self._runtime is not None else "NATS"
 
     async def _metrics(self) -> bytes:
         return await self._runtime.watched.page() if self._runtime is not None else b""
-
-    def _broken(self) -> str:
-        unanswered = self._connection.unanswered_for() if self._connection else 0
-        return "NATS, which is there but answers nothing" if unanswered > DEAF_AFTER else ""
 
     # --- serving ------------------------------------------------------------------------------------
 

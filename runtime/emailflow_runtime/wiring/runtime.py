@@ -115,9 +115,12 @@ class Runtime:
         return Shard(index, self.watched.state(store), self._outside)
 
     @property
-    def ready(self) -> bool:
-        """Whether it accepts events, and decides on its share of the shards or stands by."""
-        return self._connection.connected and self._ownership.settled.is_set()
+    def waits_for(self) -> str:
+        """What keeps it from accepting events, or has kept it from its share of the shards since it began;
+        empty: nothing. A shard that is lost later is taken again, and events are accepted meanwhile."""
+        if not self._connection.connected:
+            return "NATS"
+        return "" if self._ownership.settled.is_set() else "shards"
 
     @property
     def owned(self) -> frozenset[int]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from contextlib import suppress
 
 import pytest
 
@@ -16,26 +17,70 @@ MORE_THAN_BUFFERS_HOLD = 24
 """MB: what the kernel keeps for both ends together is less."""
 
 
-async def test_requests_without_an_answer_are_told_of_until_that_is_over(connection, other, monkeypatch):
-    monkeypatch.setattr(module, "TIMEOUT", 0.05)
-    monkeypatch.setattr(module, "STREAK", 0.3)
-    await other.client.subscribe("deaf")
-    await other.client.flush()
-    for _ in range(3):
-        with pytest.raises(Unavailable):
-            await connection.request("deaf", b"")
+@pytest.fixture
+async def deaf(monkeypatch):
+    """The address of a server that is up and answers nothing, until a second connection is made."""
+    monkeypatch.setattr(module, "TIMEOUT", 1)
+    monkeypatch.setattr(module, "DEAF_AFTER", 0.2)
+    came = []
 
-    assert connection.unanswered_for() > 0
+    async def serve(reader, writer):
+        came.append(writer)
+        first = len(came) == 1
+        writer.write(INFO)
+        while line := await reader.readline():
+            words = line.split()
+            if words[0] == b"PING":
+                writer.write(b"PONG\r\n")
+            elif words[0] == b"SUB":
+                number = words[-1]
+            elif words[0] == b"PUB":
+                await reader.readline()
+                if not first or words[1] == b"answered":
+                    writer.write(b"MSG %b %b 2\r\nok\r\n" % (words[2], number))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    yield f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}", came
+    for each in came:
+        each.transport.abort()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_where_nothing_is_answered_another_connection_is_tried(deaf, monkeypatch):
+    address, came = deaf
     async with asyncio.timeout(WITHIN):
-        while connection.unanswered_for():  # noqa: ASYNC110 - it tells what is, not when
-            await asyncio.sleep(0.01)
+        connection = await connect(Credentials(address), "test")
+        monkeypatch.setattr(module, "TIMEOUT", 0.05)
+        answer = None
+        while answer is None:
+            with suppress(Unavailable):
+                answer = await connection.request("deaf", b"")
+
+        assert len(came) == 2
+        await connection.close()
+
+
+async def test_a_connection_on_which_something_is_answered_stays(deaf, monkeypatch):
+    address, came = deaf
+    async with asyncio.timeout(WITHIN):
+        connection = await connect(Credentials(address), "test")
+        monkeypatch.setattr(module, "TIMEOUT", 0.05)
+        for _ in range(10):
+            with pytest.raises(Unavailable):
+                await connection.request("deaf", b"")
+            await connection.request("answered", b"")
+
+        assert connection.connected
+        assert len(came) == 1
+        await connection.close()
 
 
 async def test_nobody_there_is_an_answer(connection):
     with pytest.raises(Unavailable):
         await connection.request("nobody.listens", b"")
 
-    assert connection.unanswered_for() == 0
     assert connection.failures == 0
 
 

@@ -25,6 +25,9 @@ PING_EVERY = 10
 """Seconds; a server that owes two answers is left, for a new connection."""
 STREAK = 2.5 * TIMEOUT
 """Seconds without an unanswered request that end a streak of them."""
+DEAF_AFTER = 60.0
+"""Seconds of such a streak, with nothing heard at all, from which another connection is tried. The server may
+be cut off from the others, or answers may go astray; where neither is so, it costs little."""
 EPOCH_LOST = 10071
 TRY_AGAIN = 10164
 
@@ -146,20 +149,17 @@ class Connection:
         """Return when the connection will never come back: the server has thrown this user out."""
         await self._closed.wait()
 
-    def unanswered_for(self) -> float:
-        """Seconds since requests began to have no answer, 0 when that is over or it is not connected.
-
-        Reads may be answered meanwhile: after a full disk it is the writes that are not.
-        """
-        begun, last = self._unanswered
-        now = asyncio.get_running_loop().time()
-        return now - begun if self.connected and last and now - last < STREAK else 0.0
-
     def _note_unanswered(self) -> None:
         self.failures += 1
         begun, last = self._unanswered
         now = asyncio.get_running_loop().time()
-        self._unanswered = (begun if last and now - last < STREAK else now, now)
+        goes_on = last and now - last < STREAK and not self.wire.heard
+        self.wire.heard = False
+        self._unanswered = (begun if goes_on else now, now)
+        if self.connected and now - self._unanswered[0] > DEAF_AFTER:
+            log.warning("nats: connected, and nothing is answered; trying another connection")
+            self._unanswered = (0.0, 0.0)
+            self.wire.cut()
 
     @property
     def connected(self) -> bool:

@@ -99,12 +99,15 @@ class Wire:
         self._opening = asyncio.Lock()
         self._expected: dict[str, Take] = {}
         self._asked = 0
+        self.heard = False
+        """Set whenever a message is taken; whoever wants to know sets it back."""
 
     async def _deliver(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         take = self._takers.get(sid)
         if take is None:
             await self._others(sid, subject, reply, data, headers)
             return
+        self.heard = True
         read = read_headers(headers) if headers else _NO_HEADERS
         take(Arrived(subject.decode(), reply.decode(), read, data))
 
