@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from emailflow_runtime.adapters.log_format import LogFormat, set_up
+
 SMALLEST_SPOOL = 4 << 20
 
 
@@ -49,7 +51,7 @@ def sidecar(
     from emailflow_runtime.errors import EmailFlowError
     from emailflow_runtime.wiring.sidecar import SidecarOptions
 
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    set_up(logging.WARNING, LogFormat.TEXT)
     options = SidecarOptions(
         sink=sink,
         token=token,
