@@ -1,9 +1,11 @@
 """What an operator sees of a runtime: metrics and logs without anybody's data, and traces to the end."""
 
+import asyncio
 import http.server
 import json
 import queue
 import re
+import socketserver
 import threading
 import urllib.error
 import urllib.request
@@ -11,6 +13,9 @@ import urllib.request
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
+
+from emailflow_api.jetstream.naming import Names
+from emailflow_runtime.adapters.jetstream.connection import Credentials, connect
 
 from .conftest import FLOW, Dev, until
 
@@ -46,6 +51,15 @@ spec:
 """
 )
 
+SMTP = """
+apiVersion: emailflow.dev/v1alpha1
+kind: EmailProvider
+metadata: {{name: default, annotations: {{emailflow.dev/deliver: "true"}}}}
+spec:
+  type: Smtp
+  smtp: {{host: 127.0.0.1, port: {port}, tls: None}}
+  from: {{address: shop@example.com}}
+"""
 HELLO = "{templateRef: {name: hello}"
 PROVIDER = """
 apiVersion: emailflow.dev/v1alpha1
@@ -84,14 +98,65 @@ def collector():
         thread.join()
 
 
+class Quoting(socketserver.StreamRequestHandler):
+    """An SMTP server that refuses mails, as the recipient's name asks, and repeats to whom they are."""
+
+    answers = {
+        "refused": "550 5.1.1 <{to}>: Recipient address rejected: {body}",
+        "later": "451 4.2.0 <{to}>: greylisted: {body}",
+        "full": "552 5.2.2 mailbox of <{to}> is full: {body}",
+        "closing": "421 4.7.0 <{to}>: too many mails to you: {body}",
+    }
+
+    def say(self, line):
+        self.wfile.write(f"{line}\r\n".encode())
+
+    def handle(self):
+        self.say("220 mx.example.com")
+        to = ""
+        while line := self.rfile.readline().decode().strip():
+            word = line[:4].upper()
+            refusal = self.answers.get(to.partition("@")[0].rpartition(".")[2])
+            if word == "RCPT":
+                to = line.partition("<")[2].partition(">")[0]
+                kind = to.partition("@")[0].rpartition(".")[2]
+                early = self.answers.get(kind) if kind != "full" else None
+                self.say(early.format(to=to, body=CANARIES["body"]) if early else "250 OK")
+            elif word == "DATA":
+                self.say("354 go on")
+                while self.rfile.readline() not in {b".\r\n", b""}:
+                    pass
+                if "vanishing" in to:
+                    return
+                self.say(refusal.format(to=to, body=CANARIES["body"]) if refusal else f"250 OK {to}")
+            elif word == "QUIT":
+                self.say(f"221 goodbye {to}")
+                return
+            else:
+                self.say("250 OK")
+
+
+@pytest.fixture
+def quoting():
+    """The port of such a server."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Quoting) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
 @pytest.fixture
 def make_dev(tmp_path):
     running = []
 
-    def make(*options):
+    def make(*options, **more):
         folder = tmp_path / "manifests"
         folder.mkdir()
         (folder / "flow.yaml").write_text(FLOWS)
+        for name, text in more.items():
+            (folder / f"{name}.yaml").write_text(text)
         dev = Dev(folder, tmp_path / "state")
         dev.options = options
         dev.start()
@@ -103,9 +168,9 @@ def make_dev(tmp_path):
         dev.close()
 
 
-def post(dev, event_id, **headers):
+def post(dev, event_id, address=CANARIES["address"], **headers):
     """A producer's event with canaries; the status."""
-    data = {"name": CANARIES["name"], "email": CANARIES["address"]}
+    data = {"name": CANARIES["name"], "email": address}
     request = urllib.request.Request(f"{dev.url}/events", data=json.dumps(data).encode())
     attributes = {"ce-specversion": "1.0", "ce-type": KIND, "ce-source": "/test", "ce-id": event_id}
     for name, value in {**attributes, "content-type": "application/json", **headers}.items():
@@ -200,6 +265,90 @@ def test_nobody_s_data_is_in_logs_and_metrics(make_dev):
     assert mail not in metrics
     # An address that nobody thought of is one, too. The nats-server's and the door's own have no domain.
     assert re.findall(r"[\w.]+@[\w.]+\.\w+", log + metrics) == []
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_nothing_that_a_mail_server_quotes_is_in_logs_and_metrics(make_dev, quoting, form):
+    dev = make_dev("--log-format", form, "--verbose", provider=SMTP.format(port=quoting))
+    outcomes = {
+        "refused": ("failed", "RecipientRefused"),
+        "later": ("deferred", "RecipientDeferred"),
+        "full": ("failed", "MessageRefused"),
+        "vanishing": ("unknown", "ConnectionLost"),
+        "taken": ("accepted", ""),
+        "closing": ("deferred", "RecipientDeferred"),
+    }
+
+    for what, (outcome, reason) in outcomes.items():
+        assert post(dev, what, f"canary.person.{what}@private.example") == 202
+        labels = {"outcome": outcome, "provider": "default", "reason": reason}
+        assert until(lambda labels=labels: count(dev, "mails_total", **labels) >= 1), (what, scrape(dev))
+
+    told = scrape(dev)
+    assert dev.stop() == 0
+    told += dev.log.read_text()
+    assert [text for text in (*CANARIES.values(), "canary.person", "private.example") if text in told] == []
+    assert re.findall(r"[\w.]+@[\w.]+\.\w+", told) == []
+
+
+def test_nothing_of_links_and_attributes_is_in_logs_and_metrics(make_dev):
+    dev = make_dev("--log-format", "json", "--verbose")
+    address = CANARIES["address"]
+    attributes = {"ce_subject": address, "ce_source": f"/people/{address}"}
+
+    assert post(dev, address, **attributes) == 202
+    assert post(dev, f"2-{address}", **attributes, **{f"ce-{CANARIES['token'].lower()}": "x"}) == 400
+    assert until(lambda: f"Hello {CANARIES['name']}" in dev.subjects())
+    (mail,) = (each for each in dev.mails() if each["Subject"] == f"Hello {CANARIES['name']}")
+    with urllib.request.urlopen(f"{dev.url}/api/v1/message/{mail['ID']}/raw", timeout=20) as answer:
+        token = re.search(r"/l/([\w-]+)>", answer.read().decode().replace("\r\n ", ""))[1]
+    statuses = [visit(dev, path) for path in (f"/l/{token}", f"/l/{token[:-4]}AAAA", f"/events/{token}")]
+    told = scrape(dev)
+    assert dev.stop() == 0
+
+    told += dev.log.read_text()
+    assert [status for status in statuses if status >= 500] == []
+    secrets = (*CANARIES.values(), CANARIES["token"].lower(), token[:20])
+    assert [text for text in secrets if text in told] == []
+    assert re.findall(r"[\w.]+@[\w.]+\.\w+", told) == []
+
+
+def test_nothing_of_what_is_no_event_is_in_logs_and_metrics(make_dev):
+    dev = make_dev("--log-format", "json", "--verbose")
+
+    async def write():
+        connection = await connect(Credentials(f"nats://127.0.0.1:{dev.ports['nats']}"), "test")
+        headers = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-type": KIND}
+        headers[f"ce-{CANARIES['address']}"] = f"%zz {CANARIES['name']}"
+        subject = Names("default", "default").event_subject(0, KIND)
+        await connection.request(subject, CANARIES["body"].encode(), headers)
+        await connection.close()
+
+    asyncio.run(write())
+    assert until(lambda: put_aside(dev) >= {"default/hello", "_contacts"})
+    told = scrape(dev)
+    assert dev.stop() == 0
+
+    told += dev.log.read_text()
+    assert "InvalidAttribute" in told
+    assert [text for text in CANARIES.values() if text in told] == []
+
+
+def put_aside(dev):
+    """By whom dead letters were kept."""
+    found = samples(scrape(dev))
+    return {dict(key[1:])["origin"] for key in found if key[0] == "emailflow_dead_letters_total"}
+
+
+def visit(dev, path):
+    """Follow a link, as one click does; the status."""
+    request = urllib.request.Request(f"{dev.url}{path}", data=b"List-Unsubscribe=One-Click")
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
 
 
 def test_a_trace_goes_from_the_producer_to_the_provider_s_answer(make_dev, collector, monkeypatch):

@@ -48,11 +48,12 @@ class Unreadable:
         self._tokens[sequence] = message.reply
         if begun:
             return
+        # What exactly is wrong stands in the letter: it names an attribute, by a name that anybody chose.
         log.error(
             "%s is given what it can't read, at %d: %s",
             self._reader,
             sequence,
-            broken,
+            broken.reason,
             extra={"reason": broken.reason},
         )
         task = asyncio.get_running_loop().create_task(self._settle(message, sequence, broken))
