@@ -14,6 +14,7 @@ from emailflow_runtime.adapters.http_door.asgi import Answer, AsgiApp, Receive, 
 from emailflow_runtime.adapters.http_door.errors import ClientGone, MethodNotAllowed, NotFound
 from emailflow_runtime.adapters.http_door.handshake import handshake
 from emailflow_runtime.adapters.http_door.load import Load
+from emailflow_runtime.adapters.http_door.patience import Patience
 from emailflow_runtime.adapters.http_door.requests import bearer_token, read_body, refuse_token_in_query
 from emailflow_runtime.adapters.http_door.tokens import TokenVerifier
 from emailflow_runtime.app.ports import Ingest
@@ -64,6 +65,7 @@ class HttpDoor:
         self._tokens = tokens
         self._fallback = fallback
         self._note_refusal = note_refusal
+        self._patience = Patience(limits.body_seconds)
         self._load = Load(max_requests=limits.max_requests, max_bytes=limits.max_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,7 +103,7 @@ class HttpDoor:
                 receive,
                 share,
                 max_bytes=self._limits.max_body_bytes,
-                seconds=self._limits.body_seconds,
+                patience=self._patience,
             )
             return await self._take(scope, body)
 

@@ -3,7 +3,6 @@
 Raises errors, decides nothing about events.
 """
 
-import asyncio
 from collections.abc import Mapping
 from urllib.parse import parse_qs
 
@@ -16,11 +15,12 @@ from emailflow_runtime.adapters.http_door.errors import (
     UnsupportedContentEncoding,
 )
 from emailflow_runtime.adapters.http_door.load import Share
+from emailflow_runtime.adapters.http_door.patience import Patience
 from emailflow_runtime.core.cloudevents.errors import TooLarge
 
 
 async def read_body(
-    headers: Mapping[bytes, bytes], receive: Receive, share: Share, *, max_bytes: int, seconds: float
+    headers: Mapping[bytes, bytes], receive: Receive, share: Share, *, max_bytes: int, patience: Patience
 ) -> bytes:
     """The whole body.
 
@@ -35,10 +35,9 @@ async def read_body(
     if length.isdigit() and (len(length) > 18 or int(length) > max_bytes):
         raise _too_large(max_bytes)
     try:
-        async with asyncio.timeout(seconds):
-            return await _read(receive, share, max_bytes)
+        return await patience.wait(_read(receive, share, max_bytes))
     except TimeoutError:
-        raise BodyTimeout(f"body: expected all of it within {seconds:g} seconds") from None
+        raise BodyTimeout(f"body: expected all of it within {patience.seconds:g} seconds") from None
 
 
 async def _read(receive: Receive, share: Share, max_bytes: int) -> bytes:
