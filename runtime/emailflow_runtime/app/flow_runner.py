@@ -58,12 +58,14 @@ class FlowRunner:
 
     @property
     def types(self) -> frozenset[str]:
-        """The CloudEvents types that the flow reads now."""
+        """The CloudEvents types that the flow reads now: those of every revision that a journey may be on, as
+        its consumer is filtered by them."""
         plan = self._catalog.flow(self.flow)
         if plan is not self._typed[0]:
-            program = self._catalog.programs.get(plan.revision) if plan else None
-            types = program.program.types() | {REPLAY_REQUESTED} if program else frozenset()
-            self._typed = (plan, types)
+            revisions = (plan.revision, *plan.earlier) if plan else ()
+            programs = [self._catalog.programs.get(each) for each in revisions]
+            read = [program.program.types() for program in programs if program is not None]
+            self._typed = (plan, frozenset({REPLAY_REQUESTED}.union(*read)) if read else frozenset())
         return self._typed[1]
 
     async def passed(self) -> None:
@@ -82,17 +84,27 @@ class FlowRunner:
             batch = await self.feed.next_batch()
             events = [each for each in batch if isinstance(each, DeliveredEvent)]
             await self._barrier.read(events[-1].sequence)
-            await self._catalog.until_released(self.flow)
-            await self._desk.load(self.flow, [each.contact for each in events if each.contact])
             for event in events:
                 if event.sequence <= suspect:
                     await self._take_alone(event)
-                else:
-                    await self._take(event)
+                    self.mark.advance(event.sequence)
+            others = [each for each in events if each.sequence > suspect]
+            await self._load_when_released([each.contact for each in others if each.contact])
+            for event in others:
+                await self._take(event)
                 self.mark.advance(event.sequence)
             task = asyncio.create_task(self._acknowledge(self._desk.committed(), batch))
             self._acknowledging.add(task)
             task.add_done_callback(self._acknowledging.discard)
+
+    async def _load_when_released(self, contacts: Sequence[str]) -> None:
+        """Return when the flow is not suspended and these are in memory: reading them may take long enough
+        for somebody to suspend it."""
+        await self._catalog.until_released(self.flow)
+        await self._desk.load(self.flow, contacts)
+        while self._catalog.is_suspended(self.flow):
+            await self._catalog.until_released(self.flow)
+            await self._desk.load(self.flow, contacts)
 
     async def _acknowledge(self, committed: asyncio.Future[int], batch: Sequence[Delivered]) -> None:
         await self._desk.kept()
@@ -100,11 +112,18 @@ class FlowRunner:
         self.feed.acknowledge(batch)
 
     async def _take_alone(self, delivered: DeliveredEvent) -> None:
-        async with self._one_by_one.holding(f"{self.flow} {delivered.sequence}") as poison:
-            if poison:
-                self._dead(delivered, "PoisonInput", POISONED)
-            else:
-                await self._take(delivered)
+        held = True
+        while held:
+            await self._load_when_released([delivered.contact] if delivered.contact else [])
+            async with self._one_by_one.holding(f"{self.flow} {delivered.sequence}") as poison:
+                # Nobody's turn is kept while the flow is suspended.
+                held = self._catalog.is_suspended(self.flow)
+                if held:
+                    continue
+                if poison:
+                    self._dead(delivered, "PoisonInput", POISONED)
+                else:
+                    await self._take(delivered)
 
     async def _take(self, delivered: DeliveredEvent) -> None:
         if delivered.redrive is not None and delivered.redrive.flow != self.flow:
