@@ -257,6 +257,9 @@ class Sender:
         draft = await self._draft(key, mail)
         if draft is None:
             return
+        if self._catalog.is_suspended(key[0], draft.provider.name):
+            # Meanwhile: a mail may have waited long for its place.
+            raise _Held(draft.provider.name)
         at = self._clock.now()
         verdicts = judge(self._situation(draft, self._consents.of(composed.address), at))
         if not passes(verdicts):
@@ -346,15 +349,18 @@ class Sender:
         except EmailFlowError as error:
             return Deferred(error.reason, str(error), systemic=True)
         self._lanes.to(provider).goes_through(transport)
+        handing_over = transport.hand_over(
+            composed.outgoing, start_by=latest, give_up_at=latest + GIVE_UP_AFTER
+        )
         try:
-            handing_over = transport.hand_over(
-                composed.outgoing, start_by=latest, give_up_at=latest + GIVE_UP_AFTER
-            )
             return await self._lanes.to(provider).watch(handing_over)
         except Exception:
             # A transport never raises for what a provider does; if it does, nobody knows what happened.
             log.exception("transport failed", extra={"provider": provider.name})
             return Unknown("TransportFailed")
+        finally:
+            # One that was called off while it waited for its turn has not begun.
+            handing_over.close()
 
     async def _broken(self, key: EnrolmentKey, mail: str, reason: str, message: str) -> None:
         broken = MailBroken(at=self._clock.now(), mail=mail, reason=reason, message=message)

@@ -3,9 +3,10 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
+from msgspec.structs import replace
 
 from emailflow_api import plans as p
 from emailflow_runtime.adapters.in_memory.broker import Broker
@@ -78,6 +79,8 @@ class Transports:
 
     def __init__(self, provider: Provider) -> None:
         self._provider = provider
+        self.making: Callable[[], None] = lambda: None
+        """Called when a mail is about to be made."""
         self.rotate()
 
     def rotate(self) -> None:
@@ -88,7 +91,7 @@ class Transports:
         return self._transport
 
     def signer(self, _: p.ProviderPlan) -> None:
-        return None
+        self.making()
 
 
 class House:
@@ -106,7 +109,7 @@ class House:
         await self._never.wait()
 
     def owner(self) -> Shard:
-        catalog = Catalog(PLANS)
+        catalog = self.catalog = Catalog(PLANS)
         outside = Outside(
             catalog=catalog,
             log=InMemoryEventLog(self.broker),
@@ -228,3 +231,29 @@ async def test_a_provider_that_is_down_gets_the_next_mail_as_soon_as_its_credent
     assert await house.told("accepted")
     assert await house.told("deferred", 0) == []
     assert [each.recipients for each in house.provider.received] == [(ANA,)]
+
+
+async def test_a_mail_that_was_being_made_when_its_flow_was_suspended_waits(
+    house: House, running: asyncio.Task[None]
+) -> None:
+    house.consents.may_catch_up.set()
+    suspended = {name: replace(flow, suspend=True) for name, flow in PLANS.flows.items()}
+    changes: list[asyncio.Task[None]] = []
+
+    def suspend() -> None:
+        if not changes:
+            changing = house.catalog.replace(replace(PLANS, flows=suspended))
+            changes.append(asyncio.create_task(changing))
+
+    house.transports.making = suspend
+    house.sign_up(ANA)
+    await house.told("requested")
+    for _ in range(300):
+        await asyncio.sleep(0)
+    assert changes
+    assert house.provider.received == []
+
+    await house.catalog.replace(PLANS)
+
+    assert await house.told("accepted")
+    assert len(house.provider.received) == 1
