@@ -86,6 +86,13 @@ class NatsServer:
         """Where it listens."""
         return f"nats://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """Its process id. Raises NatsServerFailed while there is none."""
+        if self._process is None:
+            raise NatsServerFailed("nats-server does not run")
+        return self._process.pid
+
     async def start(self) -> None:
         """Return when it answers. Raises NatsServerFailed."""
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -135,6 +142,10 @@ class NatsServer:
         except TimeoutError:
             process.kill()
             await process.wait()
+        finally:
+            if process.returncode is None:
+                # Nobody waits any more, and nobody else knows it.
+                process.kill()
 
     async def restart(self) -> None:
         """End it and start it on the same port."""

@@ -1,6 +1,8 @@
 """A commit outlives a restart of nats-server: it waits, completes, and is stored once."""
 
 import asyncio
+import os
+import signal
 
 import pytest
 
@@ -44,3 +46,20 @@ async def test_commits_across_a_restart_lose_and_double_nothing(server, connecti
 
     found = await store.contacts(f"c{number}" for number in range(committed + 1))
     assert found.keys() == {f"c{number}" for number in range(committed)}
+
+
+async def test_a_server_that_is_paused_ends_though_nobody_waits_for_it_any_more(server):
+    os.kill(server.pid, signal.SIGSTOP)
+    handle = os.pidfd_open(server.pid)
+    stopping = asyncio.create_task(server.stop())
+    await asyncio.sleep(0)
+
+    stopping.cancel()
+    await asyncio.gather(stopping, return_exceptions=True)
+
+    over = asyncio.Event()
+    asyncio.get_running_loop().add_reader(handle, over.set)
+    async with asyncio.timeout(30):
+        await over.wait()
+    asyncio.get_running_loop().remove_reader(handle)
+    os.close(handle)

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import sys
-from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -134,9 +133,8 @@ async def test_asked_to_end_it_finishes_and_exits_with_0(ready, mailbox):
 
 
 async def test_it_ends_while_nats_takes_connections_and_says_nothing(ready, server):
-    nats = _nats_server()
     assert (await ready.post("ana"))[0] == 202
-    os.kill(nats, signal.SIGSTOP)
+    os.kill(server.pid, signal.SIGSTOP)
     try:
         # More than the kernel takes in the server's stead.
         events = [ready.post("ana", event_id=f"e{number}", padding=900_000) for number in range(32)]
@@ -149,15 +147,8 @@ async def test_it_ends_while_nats_takes_connections_and_says_nothing(ready, serv
 
         assert await ready.stop() == 0
     finally:
-        os.kill(nats, signal.SIGCONT)
+        os.kill(server.pid, signal.SIGCONT)
     await posting
-
-
-def _nats_server():
-    """The process id of the nats-server that was started here."""
-    children = map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
-    (found,) = (pid for pid in children if Path(f"/proc/{pid}/comm").read_text().strip() == "nats-server")
-    return found
 
 
 async def test_a_pod_that_never_got_ready_ends_at_once(pod):
