@@ -125,6 +125,7 @@ HARMLESS: dict[str, frozenset[str]] = {
             "adapters/jetstream/wire listening.subscription.unsubscribe",
             "adapters/jetstream/wire self._others",
             "adapters/jetstream/batch connection.wire.expect",
+            "adapters/jetstream/batch connection.wire.expect_many",
             "adapters/jetstream/connection self.wire.expect",
             "app/ownership self._leases.listen",
         }

@@ -75,11 +75,10 @@ class Accepting(Enum):
 
     SINGLES_WRITING = _before(_BATCH, "_publish_singly", "connection.wire.send", beside=True)
     SINGLES_WRITTEN = _after(_BATCH, "_publish_singly", "connection.wire.send", beside=True)
-    SINGLES_HEARD = _after(_BATCH, "_publish_singly", "asyncio.gather", beside=True)
+    SINGLES_HEARD = _after(_BATCH, "_publish_singly", "connection.answers", beside=True)
     BATCH_WRITING = _before(_BATCH, "_publish_batch", "connection.wire.send", beside=True)
     BATCH_WRITTEN = _after(_BATCH, "_publish_batch", "connection.wire.send", beside=True)
-    BATCH_OPENED = _after(_BATCH, "_publish_batch", "asyncio.wait", beside=True)
-    BATCH_COMMITTED = _after(_BATCH, "_publish_batch", "last", beside=True)
+    BATCH_COMMITTED = _after(_BATCH, "_publish_batch", "connection.answer", beside=True)
     FRAMES_BUFFERED = _after(_WIRE, "Wire.send", "self._client._send_command", beside=True)
     FRAMES_FLUSHED = _after(_WIRE, "Wire.send", "self._client._flush_pending", beside=True)
     REQUEST_WRITTEN = _after(_CONNECTION, "Connection.request", "self.wire.send", beside=True)

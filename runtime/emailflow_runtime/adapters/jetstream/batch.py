@@ -58,51 +58,41 @@ async def _publish_singly(
         ]
         await connection.wire.send(b"".join(frames))
         # All are heard before the first refusal is raised: the others may have been taken.
-        heard = await asyncio.gather(
-            *(connection.answer(each) for _, each in expected), return_exceptions=True
-        )
+        heard = await connection.answers([each for _, each in expected])
     finally:
         for reply, _ in expected:
             connection.wire.unexpect(reply)
-    for answer in heard:
-        if isinstance(answer, BaseException):
-            raise answer
-    return max(int(checked(answer)["seq"]) for answer in heard if isinstance(answer, Arrived))
+    return max([int(checked(answer)["seq"]) for answer in heard])
 
 
 async def _publish_batch(
     connection: Connection, messages: Sequence[Message], guard: Mapping[str, str]
 ) -> int:
-    opened, opening = await connection.wire.expect()
-    closed, closing = await connection.wire.expect()
+    answer: asyncio.Future[Arrived] = asyncio.get_running_loop().create_future()
+
+    def take(message: Arrived) -> None:
+        # That a batch has begun is answered with nothing. What is refused at its first message gets no other
+        # answer at its last.
+        if (message.data or message.headers) and not answer.done():
+            answer.set_result(message)
+
+    reply = await connection.wire.expect_many(take)
     try:
-        await connection.wire.send(_frames(messages, guard, opened, closed))
-        # A batch that is refused at its first message gets no answer at its last.
-        first = asyncio.ensure_future(connection.answer(opening))
-        last = asyncio.ensure_future(connection.answer(closing))
-        try:
-            await asyncio.wait((first, last), return_when=asyncio.FIRST_COMPLETED)
-            if not last.done():
-                checked(await first)
-            return int(checked(await last)["seq"])
-        finally:
-            first.cancel()
-            last.cancel()
-            await asyncio.gather(first, last, return_exceptions=True)
+        await connection.wire.send(_frames(messages, guard, reply))
+        return int(checked(await connection.answer(answer))["seq"])
     finally:
-        connection.wire.unexpect(opened)
-        connection.wire.unexpect(closed)
+        connection.wire.unexpect(reply)
 
 
-def _frames(messages: Sequence[Message], guard: Mapping[str, str], opened: str, closed: str) -> bytes:
+def _frames(messages: Sequence[Message], guard: Mapping[str, str], reply: str) -> bytes:
     batch, end = f"Nats-Batch-Id: {secrets.token_hex(12)}\r\nNats-Batch-Sequence: ", len(messages)
     frames = []
     for number, (subject, data, headers, lines) in enumerate(messages, 1):
         more = f"{lines}{batch}{number}\r\n"
         if number == 1:
-            made = frame(subject, data, {**headers, **guard}, more=more, reply=opened)
+            made = frame(subject, data, {**headers, **guard}, more=more, reply=reply)
         elif number == end:
-            made = frame(subject, data, headers, more=f"{more}Nats-Batch-Commit: 1\r\n", reply=closed)
+            made = frame(subject, data, headers, more=f"{more}Nats-Batch-Commit: 1\r\n", reply=reply)
         else:
             made = frame(subject, data, headers, more=more)
         frames.append(made)

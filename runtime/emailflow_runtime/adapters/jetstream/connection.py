@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
 from nats.aio.client import Client
@@ -177,15 +177,19 @@ class Connection:
 
     async def answer(self, expected: "asyncio.Future[Arrived]") -> Arrived:
         """What is expected, within the time that a request may take. Raises Unavailable."""
+        return (await self.answers((expected,)))[0]
+
+    async def answers(self, asked: "Sequence[asyncio.Future[Arrived]]") -> list[Arrived]:
+        """The same for several that were asked for together."""
         try:
             async with asyncio.timeout(TIMEOUT):
-                answer = await expected
+                answers = [await expected for expected in asked]
         except TimeoutError as error:
             self._note_unanswered()
             raise Unavailable("no answer from NATS: TimeoutError") from error
-        if answer.headers.get("Status") == "503":
+        if any(answer.headers.get("Status") == "503" for answer in answers):
             raise Unavailable("no answer from NATS: nobody listens there")
-        return answer
+        return answers
 
     async def api(self, subject: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """One call of JetStream's API, without the `$JS.API.`. Raises JetStreamError, Unavailable."""
