@@ -5,7 +5,8 @@ What was found or written is remembered, so that a pass without a change sends n
 next one look again. A consumer that exists keeps its position.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from nats.aio.msg import Msg
@@ -102,15 +103,26 @@ class DataPlane:
         """Create what is missing, update what differs; others stay."""
         there = await self._consumers_of(stream)
         changes = [change for each in wanted if (change := consumer_changes(there.get(each["name"]), each))]
-        await together(lambda config: self._make_consumer(stream, config), changes, limit=TOGETHER)
+        with self._doubting(stream):
+            await together(lambda config: self._make_consumer(stream, config), changes, limit=TOGETHER)
 
     async def remove_consumers(self, stream: str, names: Iterable[str]) -> None:
         """Delete consumers; those that aren't there are no matter."""
         there = await self._consumers_of(stream)
-        for name in names:
-            if name in there:
-                await self._connection.find(f"CONSUMER.DELETE.{stream}.{name}")
-                del there[name]
+        with self._doubting(stream):
+            for name in names:
+                if name in there:
+                    await self._connection.find(f"CONSUMER.DELETE.{stream}.{name}")
+                    del there[name]
+
+    @contextlib.contextmanager
+    def _doubting(self, stream: str) -> Iterator[None]:
+        """Forget what consumers there are when a change of them fails: it may have been made all the same."""
+        try:
+            yield
+        except BaseException:
+            self._consumers.pop(stream, None)
+            raise
 
     async def delete_streams(self, names: Iterable[str]) -> None:
         """Delete streams and all that is in them; those that aren't there are no matter."""
@@ -146,6 +158,7 @@ class DataPlane:
 
     async def write_plans(self, wanted: Mapping[str, bytes]) -> bool:
         """Make the bucket say this, in this order, then remove the rest. Says whether it wrote."""
+        await self._plans.make_sure()
         changed = [(key, value) for key, value in wanted.items() if self._plans.entries.get(key) != value]
         gone = [key for key in self._plans.entries if key not in wanted]
         # Content first, then what points to it: a reader never finds a pointer to nothing.
@@ -165,6 +178,9 @@ class Bucket:
         self._bucket = bucket
         self._next = 1
         self._heard = False
+        self._changed = False
+        self._doubted: set[str] = set()
+        """Keys whose last change has not been answered: nobody knows whether it was made."""
 
     @property
     def stream(self) -> str:
@@ -175,6 +191,13 @@ class Bucket:
         """Forget what was read."""
         self.entries.clear()
         self._next = 1
+
+    async def make_sure(self) -> None:
+        """Read everything again if there is doubt about anything."""
+        if self._doubted:
+            self.start_again()
+            await self.refresh()
+            self._doubted.clear()
 
     async def listen(self, changed: Callable[[], None]) -> None:
         """Call `changed` when somebody writes; a wake-up can be lost, so look now and then all the same."""
@@ -188,8 +211,7 @@ class Bucket:
         self._heard = True
 
     async def refresh(self) -> bool:
-        """Read what has changed; says whether anything has."""
-        changed = False
+        """Read what has changed; says whether anything has since this was last said."""
         while True:
             page = await self._connection.page(self._bucket, self._next)
             for key, value in page.entries:
@@ -197,17 +219,23 @@ class Bucket:
                     self.entries.pop(key, None)
                 else:
                     self.entries[key] = value
-            changed = changed or bool(page.entries)
+            # Kept when the next page can't be read: what has been read will not come again.
+            self._changed = self._changed or bool(page.entries)
             if page.following == self._next:
+                changed, self._changed = self._changed, False
                 return changed
             self._next = page.following
 
     async def put(self, key: str, value: bytes) -> None:
         """Write one entry."""
+        self._doubted.add(key)
         checked(await self._connection.request(f"$KV.{self._bucket}.{key}", value))
+        self._doubted.discard(key)
         self.entries[key] = value
 
     async def delete(self, key: str) -> None:
         """Mark one entry deleted."""
+        self._doubted.add(key)
         checked(await self._connection.request(f"$KV.{self._bucket}.{key}", b"", {"KV-Operation": "DEL"}))
+        self._doubted.discard(key)
         self.entries.pop(key, None)

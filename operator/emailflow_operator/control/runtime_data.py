@@ -50,7 +50,8 @@ class RuntimeData:
 
     def __init__(self, key: RuntimeKey, world: World, changed: Callable[[], None]) -> None:
         self.plans: Plans | None = None
-        """What PLANS says, as last read or written."""
+        """What PLANS says, as last read or written. What was not written to its end counts: runtimes may go by
+        any part of it."""
         self.reports: Reports = {}
         self._names = Names(*key)
         self._key = key
@@ -60,6 +61,7 @@ class RuntimeData:
         self._data: DataPlane | None = None
         self._server: Server | None = None
         self._owner: Object | None = None
+        self._half_written = False
         self._ready_for: tuple[Any, ...] = ()
         self._left_behind: list[str] = []
 
@@ -113,7 +115,7 @@ class RuntimeData:
         await self._ensure_streams(data, compiled, await self._streams_owner(owner, access), owner)
         await self._read_reports(data)
         plans = plans_in_force(self._key, compiled, self.plans, self.reports)
-        if plans is not None and plans != self.plans:
+        if plans is not None and (plans != self.plans or self._half_written):
             await self._write(data, plans)
         return plans
 
@@ -176,8 +178,9 @@ class RuntimeData:
             await data.remove_consumers(self._names.events, names)
             for flow in gone:
                 log.info("%s/%s: the flow %s has drained", *self._key, flow.id)
+        self.plans, self._half_written = plans, True
         await data.write_plans(to_entries(plans))
-        self.plans = plans
+        self._half_written = False
 
     def _consumers(self, plans: Plans) -> Iterable[Config]:
         for flow in plans.flows.values():
