@@ -278,10 +278,13 @@ class Lanes:
 
     def share(self, share: float) -> None:
         """Which part of all shards is owned here, from 0 to 1."""
-        if share > 0:
-            self._share = share
-            for lane in self._lanes.values():
-                lane.keep_to(lane.provider, share)
+        if not share:
+            # Whoever sends nothing finds nothing out: a provider would be down here for ever.
+            self._lanes.clear()
+            return
+        self._share = share
+        for lane in self._lanes.values():
+            lane.keep_to(lane.provider, share)
 
     def keep_only(self, providers: Container[str]) -> None:
         """Forget the others; who is on the way there is not held up."""

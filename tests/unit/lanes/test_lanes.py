@@ -336,6 +336,17 @@ async def test_a_provider_that_is_gone_leaves_no_lane() -> None:
     lanes.to(provider("gone")).check()
 
 
+async def test_who_owns_no_shard_any_more_says_nothing_of_providers() -> None:
+    lanes = Lanes()
+    await fail(lanes.to(provider()))
+
+    lanes.share(0)
+
+    assert lanes.states() == []
+    lanes.share(0.5)
+    lanes.to(provider()).check()
+
+
 # --- another way to the same provider ----------------------------------------------------------------
 
 
