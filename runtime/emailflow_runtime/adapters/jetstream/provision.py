@@ -26,9 +26,9 @@ async def provision_streams(connection: Connection, runtime: RuntimePlan, *, eve
     for config in streams(runtime, events_bytes=events_bytes):
         name = config["name"]
         if there := await _exists(connection, f"STREAM.INFO.{name}"):
-            # JetStream refuses to change how many consumers a stream takes.
+            # JetStream refuses to take back some of what an earlier version asked for, and to change this.
             fixed = {"max_consumers": there["config"]["max_consumers"]}
-            await connection.api(f"STREAM.UPDATE.{name}", {**config, **fixed})
+            await connection.api(f"STREAM.UPDATE.{name}", {**there["config"], **config, **fixed})
         else:
             await connection.api(f"STREAM.CREATE.{name}", config)
     names = Names(runtime.namespace, runtime.name)
