@@ -1,4 +1,4 @@
-"""Durable journey steps: a record and a timer on disk, and what led there.
+"""Durable journey steps: a record that says when it wakes on disk, and what led there.
 
 Run: `python benchmarks/steps.py`. First what the writer stores when many journeys move at once, then the same
 through the whole engine: an event in EVENTS, read, decided about, its journey waiting.
@@ -21,7 +21,7 @@ ENGINE = 1500
 
 
 async def stored(running: Rig, first: int) -> float:
-    """Steps a second through the writer: each a record and a timer, submitted by 600 journeys at once."""
+    """Steps a second through the writer: each a record, submitted by 600 journeys at once."""
     connection = await connect(Credentials(running.server.url), "bench steps")
     store = JetStreamStateStore(connection, running.names, 0)
     await store.claim()
@@ -29,7 +29,7 @@ async def stored(running: Rig, first: int) -> float:
     writing = asyncio.create_task(writer.run())
     now = time.time_ns()
     steps = [
-        waiting(running, first + each, now, now + 24 * 3600 * SECOND)[:2]
+        waiting(running, first + each, now, now + 24 * 3600 * SECOND)[:1]
         for each in range(int(8000 * SECONDS))
     ]
     begun = time.monotonic()
@@ -45,20 +45,20 @@ async def stored(running: Rig, first: int) -> float:
 async def decided(running: Rig, first: int) -> float:
     """Steps a second through the whole engine."""
     count = int(ENGINE * SECONDS)
-    timers = f"{running.names.state_subjects(0).prefix}.timer.>"
+    records = running.names.state_subjects(0).journeys_all
 
-    async def armed() -> int:
-        asked = {"subjects_filter": timers}
+    async def waiting_now() -> int:
+        asked = {"subjects_filter": records}
         info = await running.connection.api(f"STREAM.INFO.{running.names.state(0)}", asked)
         return len(info["state"].get("subjects") or {})
 
-    before = await armed()
+    before = await waiting_now()
     publishing = asyncio.create_task(running.publish(count=count, rate=8000, first=first))
     begun = time.monotonic()
-    while await armed() < before + count // 10:  # noqa: ASYNC110 - nats-server is asked
+    while await waiting_now() < before + count // 10:  # noqa: ASYNC110 - nats-server is asked
         await asyncio.sleep(0.02)
-    begun, low = time.monotonic(), await armed()
-    while (high := await armed()) < before + count:
+    begun, low = time.monotonic(), await waiting_now()
+    while (high := await waiting_now()) < before + count:
         if time.monotonic() - begun > 60 + 10 * SECONDS:
             raise TimeoutError(f"{high - before} of {count} journeys wait")
         await asyncio.sleep(0.05)

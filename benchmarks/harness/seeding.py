@@ -1,11 +1,10 @@
-"""Waiting journeys written straight into STATE as the engine leaves them: contact, record, timer."""
+"""Waiting journeys written straight into STATE as the engine leaves them: contact and record."""
 
 import asyncio
 
-from emailflow_api.jetstream.naming import TimerAddress
 from emailflow_runtime.adapters.jetstream.connection import Credentials, connect
 from emailflow_runtime.adapters.jetstream.state_store import JetStreamStateStore
-from emailflow_runtime.app.stores import Change, PutContact, PutRecord, PutRelayPosition, PutTimer
+from emailflow_runtime.app.stores import Change, PutContact, PutRecord, PutRelayPosition
 from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.core.contact import Contact
 from emailflow_runtime.core.identity import contact_key, journey_id
@@ -42,8 +41,7 @@ def waiting(running: Rig, number: int, now: int, wake_at: int) -> list[Change]:
         timers=1,
         facts=2,
     )
-    timer = PutTimer(TimerAddress(flow.id, contact, "-", journey.id, 1), wake_at)
-    return [timer, PutRecord(Record(journey)), PutContact(Contact(contact, email=address, name="Customer"))]
+    return [PutRecord(Record(journey)), PutContact(Contact(contact, email=address, name="Customer"))]
 
 
 async def seed(running: Rig, count: int, now: int, wake_at: int) -> float:

@@ -86,7 +86,10 @@ HARMLESS: dict[str, frozenset[str]] = {
             "app/shard self._desk.entry",
             "app/shard self._sender.delivery_of",
             "app/timers runner.passed",
-            "app/timers self._desk.load",
+            "app/timers self._desk.entry",
+            "app/timers self._store.now",
+            "app/timers self._clock.set",
+            "adapters/jetstream/state_store JetStreamStateStore.now self._connection.api",
             "adapters/http_door/door self._tokens.verify",
             "adapters/http_door/door read_body",
             "adapters/jetstream/event_log self._connection.api",
@@ -103,8 +106,6 @@ HARMLESS: dict[str, frozenset[str]] = {
             "app/sender Sender.rehearse self._composer.compose",
             "app/shard self._outside.consents.catch_up",
             "app/shard self._store.in_hand",
-            "app/timers self._one_by_one.limit",
-            "app/shard Shard._rescan self._recovery.scan",
             "adapters/jetstream/state_store self._connection.direct_get",
             "adapters/jetstream/consent_bucket self._tail.start_when_there",
             "adapters/jetstream/consent_bucket self._tail.catch_up",
@@ -170,6 +171,7 @@ HARMLESS: dict[str, frozenset[str]] = {
             "app/sender Sender._park self._desk.decide",
             "app/shard Shard._harmless self._desk.decide",
             "app/timers Timers._wake_alone self._desk.decide",
+            "app/timers Timers._give_up self._desk.decide",
         }
     ),
     "runs a part that has its own points": frozenset(

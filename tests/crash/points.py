@@ -131,10 +131,8 @@ class Deciding(Enum):
     RELAYING = _before("app/relay", "Relay._publish", "self._log.append", beside=True)
     RELAYED = _after("app/relay", "Relay._publish", "self._log.append", beside=True)
 
-    TIMERS_PULLED = _after("app/timers", "Timers.run", "self._feed.next_batch", TIMER)
-    TIMER_AT_BARRIER = _after("app/timers", "Timers._fire", "runner.passed", TIMER)
+    TIMER_AT_BARRIER = _after("app/timers", "Timers._work", "runner.passed", TIMER)
     TIMER_DECIDED = _after("app/timers", "Timers._wake", "self._desk.decide", TIMER)
-    TIMER_COMMITTED = _after("app/timers", "Timers._acknowledge", "self._desk.committed", TIMER, beside=True)
 
 
 class Sending(Enum):
@@ -175,7 +173,6 @@ class Owning(Enum):
     FEED_RESET = _after(_FEED, "PinnedFeed.take_over", "self._connection.api")
     CONTACTS_TAKEN_OVER = _after("app/contacts", "ContactReader.run", "self._feed.take_over")
     FLOW_TAKEN_OVER = _after("app/flow_runner", "FlowRunner.run", "self.feed.take_over")
-    TIMERS_TAKEN_OVER = _after("app/timers", "Timers.run", "self._feed.take_over")
     REQUESTED_FOUND = _after(_RECOVERY, "Recovery._journeys", "self._desk.recall", first="MAIL_COMPOSED")
     MAIL_REHEARSED = _after("app/shard", "Shard._harmless", "self._sender.rehearse", first="REQUESTED_FOUND")
     ATTEMPTED_FOUND = _after(
@@ -184,7 +181,7 @@ class Owning(Enum):
     GIVEN_UP = _after(
         "app/shard", "Shard._abandon", "self._desk.decide", nth=2, first="HANDED_OVER", unknown=True
     )
-    OVERDUE_FOUND = _after(_RECOVERY, "Recovery._journeys", "self._desk.recall", TIMER, first="TIMERS_PULLED")
+    OVERDUE_LOADED = _after("app/timers", "Timers._work", "self._desk.load", TIMER, first="TIMER_AT_BARRIER")
 
     MAILS_DRAINED = _after("app/shard", "Shard._finish", "self._sender.drained", STOP, beside=True)
     OUTCOMES_COMMITTED = _after("app/shard", "Shard._finish", "self._desk.committed", STOP)

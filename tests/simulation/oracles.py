@@ -153,12 +153,6 @@ def nobody_is_mailed_who_has_left(story):
             story.found("somebody who had left was mailed by", flow, each.mail)
 
 
-def no_timer_is_left(story):
-    for state in story.world.broker.states:
-        if left := state.scheduled:
-            story.found("timers are left:", left)
-
-
 def no_owner_failed(story):
     for failure in story.world.failures:
         story.found("an owner ended with", failure)
@@ -261,7 +255,6 @@ ORACLES = (
     every_mail_sent_is_told,
     what_is_said_to_be_accepted_was_sent,
     nobody_is_mailed_who_has_left,
-    no_timer_is_left,
     no_owner_failed,
     each_epoch_has_one_writer,
     every_shard_has_one_owner_in_the_end,

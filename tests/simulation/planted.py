@@ -131,6 +131,13 @@ class DeafOwnership(ports.Ownership):
             await super()._keep(index, lease)
 
 
+class TrustingState(ports.State):
+    """Never looks whether somebody else has claimed."""
+
+    async def now(self):
+        return await self._network.call("time", self.state.stream.clock.now)
+
+
 class EternalLeases(ports.Leases):
     """Never sees that a lease has run out."""
 
@@ -171,7 +178,7 @@ PLANTED = {
     "consent is not looked at": Planted(make(Consents=DeafConsents)),
     "no fence among replicas": Planted(make(State=UnfencedState), "somebody else wrote in epoch", "replicas"),
     "a lost lease is not looked at": Planted(
-        make(Ownership=DeafOwnership), "is owned in the end by", "replicas"
+        make(Ownership=DeafOwnership, State=TrustingState), "is owned in the end by", "replicas"
     ),
     "leases do not run out": Planted(make(Leases=EternalLeases), "is owned in the end by []", "replicas"),
     "nothing is handed over": Planted(make(Leases=LonelyLeases), "shared unevenly", "replicas"),

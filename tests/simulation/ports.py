@@ -106,6 +106,9 @@ class State(InMemoryStateStore):
             self._network.strangers.append((self.state.epoch, last))
         return last
 
+    async def now(self):
+        return await self._network.call("time", lambda: self.state.now(self.epoch))
+
     async def enrolments(self, keys):
         return await self._read("enrolments", super().enrolments, list(keys))
 

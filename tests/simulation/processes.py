@@ -73,7 +73,6 @@ class Process:
             transports=world.make.Transports(world.office, network),
             consents=world.make.Consents(world.broker, network),
             clock=LoopClock(START, skew=self._skew),
-            reconnected=world.never,
             **more,
         )
 

@@ -11,8 +11,6 @@ from typing import NamedTuple
 _ALLOWED = frozenset(map(chr, range(0x21, 0x7F))) - frozenset(".*>%")
 CONTACTS_CONSUMER = "_contacts"
 """The system consumer that alone writes contacts, one per shard."""
-TIMERS_CONSUMER = "_timers"
-"""The system consumer of fired timers, on a shard's STATE."""
 DOOR_CONSUMER = "_door"
 """The system consumer of IN, shared by the doors of all runtime pods."""
 
@@ -163,11 +161,6 @@ class StateSubjects(NamedTuple):
         return f"{self.prefix}.inhand"
 
     @property
-    def fired_all(self) -> str:
-        """Every fired timer."""
-        return f"{self.prefix}.fired.>"
-
-    @property
     def journeys_all(self) -> str:
         """Every journey's record."""
         return f"{self.prefix}.journey.>"
@@ -188,34 +181,3 @@ class StateSubjects(NamedTuple):
     def seen(self, flow: str, contact: str) -> str:
         """The companion that remembers events already applied (64-bit hashes of source and id)."""
         return f"{self.prefix}.seen.{flow}.{contact}"
-
-    def timer(self, address: "TimerAddress") -> str:
-        """The schedule of one timer. Contains journey and number, so it is never reused."""
-        return f"{self.prefix}.timer.{address.tokens}"
-
-    def fired(self, address: "TimerAddress") -> str:
-        """Where that schedule's message appears when it fires."""
-        return f"{self.prefix}.fired.{address.tokens}"
-
-    def parse_fired(self, subject: str) -> "TimerAddress":
-        """The timer that a fired message belongs to. Raises ValueError for another subject."""
-        head = f"{self.prefix}.fired."
-        if not subject.startswith(head):
-            raise ValueError(f"not a fired timer: {subject}")
-        flow, contact, instance, journey, number = subject.removeprefix(head).split(".")
-        return TimerAddress(flow, contact, instance, journey, int(number))
-
-
-class TimerAddress(NamedTuple):
-    """Which timer: the journey's place and id, and the timer's number within the journey."""
-
-    flow: str
-    contact: str
-    instance: str
-    journey: str
-    number: int
-
-    @property
-    def tokens(self) -> str:
-        """As subject tokens."""
-        return ".".join((self.flow, self.contact, self.instance, self.journey, str(self.number)))

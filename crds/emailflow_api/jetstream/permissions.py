@@ -1,8 +1,7 @@
 """What each NATS user of a runtime may do: publish and subscribe lists by role, and no more than its part.
 
 Whoever makes the users (the operator, or the administrator of a NATS of one's own) puts these lists into
-them. Two rules come from the server. Whoever may publish to a stream with schedules may cancel anybody's, so
-STATE is the runtime's alone. And JetStream's answer to a publish goes wherever the publish says, past all
+them. STATE is the runtime's alone. JetStream's answer to a publish goes wherever the publish says, past all
 lists: so inboxes are private to a role, and producers belong into an account of their own, whose answers
 can't reach this one (`SERVICES`, `STREAMS`). Pure.
 """

@@ -7,7 +7,7 @@ ADR 0002. Pure: desired state as data.
 from typing import Any
 
 from emailflow_api.durations import seconds
-from emailflow_api.jetstream.naming import CONTACTS_CONSUMER, DOOR_CONSUMER, TIMERS_CONSUMER, Names
+from emailflow_api.jetstream.naming import CONTACTS_CONSUMER, DOOR_CONSUMER, Names
 from emailflow_api.jetstream.ownership import StreamOwner
 from emailflow_api.plans import FlowPlan, Program, RuntimePlan
 
@@ -19,8 +19,6 @@ PIN_TIMEOUT = 30 * SECOND
 BUCKETS = ("PLANS", "REPORTS", "LEASES", "CONSENT", "ALIASES")
 MAX_FLOWS = 50_000
 """Consumers on EVENTS: one for each flow and shard."""
-FIRED_TTL = "10m"
-"""How long a fired timer stays; the record's `wakeAt` is the truth, and is rescanned at take-over."""
 REPLAY_REQUESTED = "dev.emailflow.replay.requested"
 """In every flow's feed: a flow that it names reads a stretch of EVENTS again."""
 
@@ -82,8 +80,6 @@ def _state(names: Names, shard: int, base: Config) -> Config:
         "max_msgs_per_subject": 1,
         "allow_atomic": True,
         "allow_msg_ttl": True,
-        # No limit on size or age, ever: a full schedules stream silently deletes timers (ADR-51 of NATS).
-        "allow_msg_schedules": True,
     }
 
 
@@ -144,11 +140,8 @@ def consumer_name(flow: str, shard: int) -> str:
 
 def system_consumers(names: Names, shards: int) -> list[tuple[str, Config]]:
     """The consumers that every runtime has, whatever its flows: each with the stream that it is on."""
-    made = [(names.inbound, door_consumer())]
-    for shard in range(shards):
-        made.append((names.events, contacts_consumer(names, shard)))
-        made.append((names.state(shard), timers_consumer(names, shard)))
-    return made
+    contacts = [(names.events, contacts_consumer(names, shard)) for shard in range(shards)]
+    return [(names.inbound, door_consumer()), *contacts]
 
 
 def door_consumer() -> Config:
@@ -167,13 +160,3 @@ def contacts_consumer(names: Names, shard: int) -> Config:
     """The system consumer that reads everything that came into a shard, to keep its contacts."""
     name = consumer_name(CONTACTS_CONSUMER, shard)
     return {**_owned(name, [names.shard_arrivals(shard)]), "deliver_policy": "all"}
-
-
-def timers_consumer(names: Names, shard: int) -> Config:
-    """The system consumer of fired timers, on STATE."""
-    return {
-        **_owned(TIMERS_CONSUMER, [names.state_subjects(shard).fired_all]),
-        "deliver_policy": "all",
-        # A burst of timers must not wait for acknowledgements one window at a time.
-        "max_ack_pending": 65_536,
-    }

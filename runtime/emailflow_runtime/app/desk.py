@@ -19,20 +19,18 @@ from emailflow_runtime.app.stores import (
     Change,
     DeadLetter,
     DeadLetters,
-    DropTimer,
     EnrolmentKey,
     LogEntry,
     PutRecord,
     PutSeen,
-    PutTimer,
     finished_expiry,
 )
 from emailflow_runtime.app.telemetry import SILENCE, Telemetry
+from emailflow_runtime.app.waits import Wait
 from emailflow_runtime.app.writer import Writer
 from emailflow_runtime.core.commands import (
     ArmTimer,
     Command,
-    DisarmTimer,
     IgnoreEvent,
     KeepDeadLetter,
     RecordFact,
@@ -53,7 +51,8 @@ Done = asyncio.Future[int]
 
 
 class Desk:
-    """One for each shard. `dispatch` is told of each mail that has been asked for, once that is on disk."""
+    """One for each shard. `dispatch` is told of each mail that has been asked for, once that is on disk;
+    `arm` of each wait, at once."""
 
     def __init__(
         self,
@@ -66,6 +65,7 @@ class Desk:
         relay: Relay,
         dead_letters: DeadLetters,
         dispatch: Callable[[EnrolmentKey, SendMail], None],
+        arm: Callable[[Wait], None],
         census: Census,
         telemetry: Telemetry = SILENCE,
     ) -> None:
@@ -78,6 +78,7 @@ class Desk:
         self._relay = relay
         self._dead_letters = dead_letters
         self._dispatch = dispatch
+        self._arm = arm
         self._telemetry = telemetry
         self._keeping: set[asyncio.Task[None]] = set()
 
@@ -183,9 +184,7 @@ class Desk:
                 case IgnoreEvent():
                     enrolment.ignored = (*enrolment.ignored, command.event_hash)
                 case ArmTimer():
-                    changes.append(PutTimer(command.address, command.at))
-                case DisarmTimer():
-                    changes.append(DropTimer(command.address))
+                    self._arm(Wait(command.at, *key, command.instance))
                 case SendMail():
                     mails.append(command)
                 case KeepDeadLetter():

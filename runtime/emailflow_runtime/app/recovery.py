@@ -1,28 +1,19 @@
-"""What a new owner finds in STATE and takes up again: facts not relayed, mails half-way, waits overdue.
+"""What a new owner finds in STATE and takes up again: facts not relayed, mails half-way, waits.
 
-Run once at take-over before anything is decided; the part about waits also after each reconnect and
-daily, since a wake-up can be lost (DESIGN section 5, Timers).
+Run once at take-over before anything is decided.
 """
 
-import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from emailflow_api.jetstream.naming import TimerAddress
-from emailflow_runtime.app.census import Census
 from emailflow_runtime.app.desk import Desk
 from emailflow_runtime.app.ports import Clock
-from emailflow_runtime.app.stores import DeliveredTimer, EnrolmentKey, RecordHead, StateStore
+from emailflow_runtime.app.stores import EnrolmentKey, RecordHead, StateStore
 from emailflow_runtime.core.commands import SendMail
 from emailflow_runtime.core.journey import Journey
 
-SECOND = 1_000_000_000
-GRACE = 5 * SECOND
-"""A timer may be this late before its wake-up counts as lost; clocks differ by less."""
 AT_ONCE = 500
 """Records that are read together: each question takes as long as dozens of records in it."""
-
-log = logging.getLogger(__name__)
 
 
 class Found(NamedTuple):
@@ -31,10 +22,6 @@ class Found(NamedTuple):
     unrelayed: list[RecordHead]
     requested: list[RecordHead]
     attempted: list[RecordHead]
-    overdue: list[RecordHead]
-    retried: list[RecordHead]
-    """Mails whose next attempt was due just now, or is in a moment. Their timer changes nothing in STATE, so
-    it may be acknowledged although the owner before did not get to the attempt."""
 
 
 class Recovery:
@@ -45,24 +32,18 @@ class Recovery:
         self._desk = desk
         self._clock = clock
 
-    async def scan(self, relayed: int, census: Census | None = None) -> Found:
-        """Everything that needs attention; `relayed` is the committed relay position. A census counts all
-        that there is."""
-        found = Found([], [], [], [], [])
-        due = self._clock.now() - GRACE
+    async def scan(self, relayed: int, tell: Callable[[RecordHead], None]) -> Found:
+        """Everything that needs attention; `relayed` is the committed relay position. `tell` is called with
+        each record that there is."""
+        found = Found([], [], [])
         async for head in self._store.scan():
-            if census is not None:
-                census.found(head)
+            tell(head)
             if head.sequence > relayed:
                 found.unrelayed.append(head)
             if head.mail == "Requested":
                 found.requested.append(head)
             if head.mail == "Attempted":
                 found.attempted.append(head)
-            if 0 < head.wake_at < due:
-                found.overdue.append(head)
-            elif head.mail == "Deferred" and head.wake_at < due + 2 * GRACE:
-                found.retried.append(head)
         return found
 
     async def relay_again(self, heads: Sequence[RecordHead]) -> None:
@@ -94,19 +75,6 @@ class Recovery:
             # Memory knows more than the head: what has been decided since may not be stored yet.
             if mail.status == "Requested" or (mail.status == "Deferred" and journey.wake_at <= now):
                 yield (head.flow, head.contact), SendMail(head.instance, mail.id)
-
-    async def overdue(self, heads: Sequence[RecordHead]) -> AsyncIterator[list[DeliveredTimer]]:
-        """The timers that these records wait for in vain, as if they had fired now; as many at a time as are
-        read together."""
-        for some in _chunks(heads):
-            fired, now = [], self._clock.now()
-            async for head, journey in self._journeys(some):
-                if journey.timer and journey.wake_at <= now:
-                    address = TimerAddress(head.flow, head.contact, head.instance, journey.id, journey.timer)
-                    fired.append(DeliveredTimer(sequence=0, at=now, token="", address=address))
-            if fired:
-                log.info("overdue waits found", extra={"count": len(fired)})
-                yield fired
 
     async def _journeys(self, heads: Sequence[RecordHead]) -> AsyncIterator[tuple[RecordHead, Journey]]:
         """What these records hold now, as far as they are there."""

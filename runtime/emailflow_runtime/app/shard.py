@@ -7,7 +7,7 @@ owns the shard again, this process or another, begins with a new one.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 import msgspec
 
@@ -22,7 +22,7 @@ from emailflow_runtime.app.inhand import POISONED, OneByOne
 from emailflow_runtime.app.lanes import Lanes
 from emailflow_runtime.app.ports import Clock
 from emailflow_runtime.app.progress import Barrier, Reading
-from emailflow_runtime.app.recovery import GRACE, SECOND, Found, Recovery
+from emailflow_runtime.app.recovery import Found, Recovery
 from emailflow_runtime.app.relay import Relay
 from emailflow_runtime.app.replay import FORGOTTEN, History, Replayer
 from emailflow_runtime.app.reporting import Reporter, Reports
@@ -38,6 +38,7 @@ from emailflow_runtime.app.stores import (
 )
 from emailflow_runtime.app.telemetry import SILENCE, Telemetry
 from emailflow_runtime.app.timers import Timers
+from emailflow_runtime.app.waits import Wait
 from emailflow_runtime.app.writer import Writer
 from emailflow_runtime.core.commands import SendMail
 from emailflow_runtime.core.inputs import JourneyBroken, MailBroken, OutcomeKnown
@@ -47,7 +48,6 @@ from emailflow_runtime.errors import EmailFlowError, EpochLost
 RESTART_AFTER = 1.0
 """Seconds before a part that failed is started again."""
 CLOSE_WITHIN = 0.5
-RESCAN_EVERY = 24 * 3600
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +63,6 @@ class Outside(msgspec.Struct, frozen=True):
     transports: Transports
     consents: Consents
     clock: Clock
-    reconnected: Callable[[], Awaitable[None]]
-    """Returns after the next reconnect to NATS."""
     telemetry: Telemetry = SILENCE
     history: History = FORGOTTEN
     lanes: Lanes = msgspec.field(default_factory=Lanes)
@@ -105,6 +103,7 @@ class Shard:
             relay=self._relay,
             dead_letters=outside.dead_letters,
             dispatch=self._dispatch,
+            arm=self._arm,
             census=self._census,
             telemetry=outside.telemetry,
         )
@@ -131,8 +130,7 @@ class Shard:
             dead_letters=outside.dead_letters,
             one_by_one=self._one_by_one,
         )
-        self._timers_feed = outside.feeds.timers(index)
-        self._timers = Timers(self._timers_feed, self._desk, outside.catalog, self._runners, self._one_by_one)
+        self._timers = Timers(store, self._desk, outside.catalog, self._runners, self._one_by_one)
 
     async def run(self) -> None:
         """Own the shard until cancelled. Raises EpochLost when somebody else owns it."""
@@ -146,7 +144,7 @@ class Shard:
         self._reading.begin(await self._barrier.end())
         relayed = await self._store.relay_position()
         self._writer.note_relayed(relayed)
-        found = await self._recovery.scan(relayed, self._census)
+        found = await self._recovery.scan(relayed, self._found)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._writer.run())
@@ -155,10 +153,9 @@ class Shard:
                 await self._one_by_one.begin(left)
                 group.create_task(self._keep("contacts", self._contact_reader.run))
                 group.create_task(self._keep("timers", self._timers.run))
+                group.create_task(self._keep("time", self._timers.keep_time))
                 group.create_task(self._serve_flows())
                 group.create_task(self._take_up(found))
-                group.create_task(self._retry(found))
-                group.create_task(self._rescan())
                 if (reports := self._outside.reports) is not None:
                     unread = self._outside.lost if self._index == 0 else {}
                     reporter = Reporter(self._index, self._outside.catalog, self._census, reports, unread)
@@ -205,6 +202,13 @@ class Shard:
     def _dispatch(self, key: EnrolmentKey, command: SendMail) -> None:
         self._sender.dispatch(key, command)
 
+    def _arm(self, wait: Wait) -> None:
+        self._timers.arm(wait)
+
+    def _found(self, head: RecordHead) -> None:
+        self._census.found(head)
+        self._timers.found(head)
+
     def _waiting(self) -> AsyncIterator[tuple[EnrolmentKey, SendMail]]:
         return self._recovery.due(self._sender.is_under_way)
 
@@ -218,7 +222,7 @@ class Shard:
         self._stop_deciding()
         self._sender.abandon()
         await asyncio.gather(*self._running.values(), return_exceptions=True)
-        feeds = [self._contacts_feed, self._timers_feed, *(each.feed for each in self._runners.values())]
+        feeds = [self._contacts_feed, *(each.feed for each in self._runners.values())]
         with contextlib.suppress(TimeoutError):
             # What they give back only spares the next owner a wait.
             async with asyncio.timeout(CLOSE_WITHIN):
@@ -234,6 +238,7 @@ class Shard:
                 self._start(flow)
             for flow in sorted(self._running.keys() - wanted):
                 self._running.pop(flow).cancel()
+                self._timers.pause(flow)
                 await self._runners.pop(flow).feed.close()
             await self._outside.catalog.flows_differ(wanted)
 
@@ -250,6 +255,7 @@ class Shard:
         )
         self._runners[flow] = runner
         self._running[flow] = asyncio.create_task(self._keep(flow, runner.run))
+        self._timers.resume(flow)
 
     async def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         """Keep a part running: one that fails is its own problem, and is started again."""
@@ -267,11 +273,10 @@ class Shard:
     # --- take-over ----------------------------------------------------------------------------------
 
     async def _take_up(self, found: Found) -> None:
-        """Send what was asked for, wake what slept too long, give up on what nobody will know."""
+        """Send what was asked for, give up on what nobody will know."""
         async for key, command in self._recovery.unsent(found.requested):
             if not self._one_by_one.again or await self._harmless(key, command.mail):
                 self._sender.dispatch(key, command)
-        await self._wake(found.overdue)
         if not found.attempted:
             return
         # The owner before may have started handing over as late as its intents allow.
@@ -293,16 +298,6 @@ class Shard:
         await self._desk.decide(key, MailBroken(at=now, mail=mail, reason="PoisonInput", message=POISONED))
         return False
 
-    async def _retry(self, found: Found) -> None:
-        """Attempt again what nobody else will: whatever timer is still to come has come by then."""
-        await asyncio.sleep(2 * GRACE / SECOND)
-        await self._wake(found.retried)
-
-    async def _wake(self, heads: Sequence[RecordHead]) -> None:
-        async for fired in self._recovery.overdue(heads):
-            # Together: they share what the barrier asks.
-            await asyncio.gather(*map(self._timers.wake_at_barrier, fired))
-
     async def _abandon(self, key: EnrolmentKey, command: SendMail) -> None:
         mail, now = command.mail, self._outside.clock.now()
         journey = (await self._desk.entry(key)).enrolment.journeys.get(command.instance)
@@ -317,17 +312,3 @@ class Shard:
                 broken = JourneyBroken(at=now, journey=journey.id, reason="PoisonInput", message=POISONED)
                 await self._desk.decide(key, broken)
             await self._desk.decide(key, known, delivery)
-
-    async def _rescan(self) -> None:
-        """Look for lost wake-ups after each reconnect, and daily."""
-        while True:
-            try:
-                async with asyncio.timeout(RESCAN_EVERY):
-                    await self._outside.reconnected()
-            except TimeoutError:
-                log.info("daily rescan")
-            try:
-                found = await self._recovery.scan(self._writer.relayed)
-                await self._wake(found.overdue)
-            except EmailFlowError as error:
-                log.warning("rescan stopped: %s", error)

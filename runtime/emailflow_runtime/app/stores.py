@@ -9,7 +9,6 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
-from emailflow_api.jetstream.naming import TimerAddress
 from emailflow_api.plans import Plans
 from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.core.consent import Consent
@@ -74,19 +73,6 @@ class PutSeen(msgspec.Struct, frozen=True):
     expires: int = 0
 
 
-class PutTimer(msgspec.Struct, frozen=True):
-    """Have the timer fire at `at` (nanoseconds since 1970 UTC)."""
-
-    address: TimerAddress
-    at: int
-
-
-class DropTimer(msgspec.Struct, frozen=True):
-    """The timer must not fire any more."""
-
-    address: TimerAddress
-
-
 class PutRelayPosition(msgspec.Struct, frozen=True):
     """Facts of all records up to this STATE sequence are in EVENTS."""
 
@@ -111,7 +97,7 @@ class PutInHand(msgspec.Struct, frozen=True):
     in_hand: InHand
 
 
-Change: TypeAlias = PutRecord | PutContact | PutSeen | PutTimer | DropTimer | PutRelayPosition | PutInHand
+Change: TypeAlias = PutRecord | PutContact | PutSeen | PutRelayPosition | PutInHand
 
 
 class RecordHead(NamedTuple):
@@ -143,6 +129,10 @@ EnrolmentKey: TypeAlias = tuple[str, str]
 class StateStore(Protocol):
     """STATE of one shard. Only its owner holds one that has claimed."""
 
+    async def now(self) -> int:
+        """The store's time as it answered, by the clock that stamps events (nanoseconds since 1970 UTC).
+        Raises EpochLost when somebody else has claimed, Unavailable."""
+
     async def claim(self) -> None:
         """Take the epoch: from here on every other owner's writes are refused."""
 
@@ -150,8 +140,8 @@ class StateStore(Protocol):
         """Store all changes under the epoch; the STATE sequence of the last one.
 
         Returns only when they are on disk, and keeps trying while the store is away. Changes without an
-        order between them may be stored one by one; a timer is always there before its record, and what
-        belongs together (`belong_together`) is stored whole or not at all. Raises EpochLost.
+        order between them may be stored one by one; what belongs together (`belong_together`) is stored whole
+        or not at all. Raises EpochLost.
         """
 
     async def enrolments(self, keys: Iterable[EnrolmentKey]) -> dict[EnrolmentKey, Enrolment]:
@@ -193,12 +183,6 @@ class DeliveredEvent(Delivered, frozen=True):
     redrive: Redrive | None = None
 
 
-class DeliveredTimer(Delivered, frozen=True):
-    """A timer that fired."""
-
-    address: TimerAddress
-
-
 class Standing(NamedTuple):
     """How a feed stands: messages it has still to deliver, sequence of the last one delivered, and of the
     last one below which all are acknowledged."""
@@ -235,9 +219,6 @@ class Feeds(Protocol):
 
     def contacts(self, shard: int) -> Feed:
         """Everything that came into the shard: not what its journeys did (`naming.FACTS`)."""
-
-    def timers(self, shard: int) -> Feed:
-        """The shard's fired timers."""
 
 
 # --- the rest --------------------------------------------------------------------------------------

@@ -7,16 +7,15 @@ call `StateStore.commit`.
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from typing import assert_never
 
 from emailflow_runtime.app.stores import (
     Change,
-    DropTimer,
     PutContact,
     PutInHand,
     PutRecord,
     PutRelayPosition,
     PutSeen,
-    PutTimer,
     StateStore,
 )
 
@@ -91,19 +90,9 @@ class Writer:
 
 
 def coalesce(changes: Sequence[Change]) -> list[Change]:
-    """One change for each thing that changes, the last; timers first, and none that is dropped again.
-
-    A record carries the facts of those before it, so the last one says it all.
-    """
-    armed = {change.address: change for change in changes if isinstance(change, PutTimer)}
-    dropped = {change.address: change for change in changes if isinstance(change, DropTimer)}
-    rest: dict[object, Change] = {}
-    for change in changes:
-        if (key := _identity(change)) is not None:
-            rest[key] = change
-    timers: list[Change] = [change for address, change in armed.items() if address not in dropped]
-    drops: list[Change] = [change for address, change in dropped.items() if address not in armed]
-    return [*timers, *drops, *rest.values()]
+    """One change for each thing that changes, the last: a record carries the facts of those before it, so the
+    last one says it all."""
+    return list({_identity(change): change for change in changes}.values())
 
 
 def _identity(change: Change) -> object:
@@ -120,4 +109,4 @@ def _identity(change: Change) -> object:
         case PutInHand():
             return "in hand"
         case _:
-            return None
+            assert_never(change)

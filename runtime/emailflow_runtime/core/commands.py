@@ -4,7 +4,6 @@ from typing import TypeAlias
 
 import msgspec
 
-from emailflow_api.jetstream.naming import TimerAddress
 from emailflow_runtime.core.facts import Fact
 from emailflow_runtime.core.journey import Journey
 
@@ -21,16 +20,13 @@ class RecordFact(msgspec.Struct, frozen=True):
 
 
 class ArmTimer(msgspec.Struct, frozen=True):
-    """Have this timer fire at `at` (nanoseconds since 1970 UTC)."""
+    """Let `TimerFired` come for the journey at `instance` at `at` (nanoseconds since 1970 UTC).
 
-    address: TimerAddress
+    Nobody disarms a timer: one that comes when its journey has moved on finds nothing to do.
+    """
+
+    instance: str
     at: int
-
-
-class DisarmTimer(msgspec.Struct, frozen=True):
-    """This timer must not fire any more. One that has fired already does no harm."""
-
-    address: TimerAddress
 
 
 class SendMail(msgspec.Struct, frozen=True):
@@ -56,4 +52,4 @@ class IgnoreEvent(msgspec.Struct, frozen=True):
     event_hash: int
 
 
-Command: TypeAlias = RecordFact | IgnoreEvent | ArmTimer | DisarmTimer | SendMail | KeepDeadLetter
+Command: TypeAlias = RecordFact | IgnoreEvent | ArmTimer | SendMail | KeepDeadLetter

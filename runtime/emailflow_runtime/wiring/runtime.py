@@ -87,7 +87,6 @@ class Runtime:
             lanes=lanes,
             consents=surroundings.consents,
             clock=SystemClock(),
-            reconnected=connection.reconnected,
             history=EventHistory(connection, names),
             telemetry=watched.telemetry,
             reports=ReportBucket(connection, names),

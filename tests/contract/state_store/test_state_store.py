@@ -1,6 +1,7 @@
 """What was committed is read back, and only the last owner commits."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -53,6 +54,22 @@ async def test_a_commit_is_read_back_by_a_later_owner(store, other, count):
 
     found = await other.state.contacts(change.contact.key for change in changes)
     assert found == {change.contact.key: change.contact for change in changes}
+
+
+async def test_the_store_tells_its_time_and_it_goes_on(store):
+    before = await store.now()
+    await store.commit(contacts(1))
+
+    assert abs(before - time.time_ns()) < 3600 * 1_000_000_000
+    assert await store.now() > before
+
+
+async def test_a_stale_owner_is_not_told_the_time(store, other):
+    await other.state.claim()
+
+    with pytest.raises(EpochLost):
+        await store.now()
+    assert await other.state.now()
 
 
 @pytest.mark.parametrize("count", [1, 8, 9, 300])

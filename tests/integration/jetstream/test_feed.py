@@ -64,19 +64,3 @@ async def test_what_is_no_event_is_kept_as_it_came(log, first, connection, names
     letters = [each async for each in DeadLetterReader(connection, names).letters()]
     assert [(each.reason, each.origin, each.log_sequence) for each in letters] == [(reason, "_contacts", 1)]
     assert (letters[0].event, letters[0].raw) == (None, data)
-
-
-async def test_no_timer_is_a_dead_letter_and_timers_go_on(connection, names):
-    noted = []
-    feed = JetStreamFeeds(connection, names, lambda *told: noted.append(told)).timers(0)
-    await feed.take_over()
-    fired = f"{names.state_subjects(0).prefix}.fired."
-    await connection.request(f"{fired}no.timer", b"")
-    await connection.request(f"{fired}flow.contact._.journey.7", b"")
-
-    (timer,) = await take(feed, 1)
-
-    assert timer.address.number == 7
-    await acknowledged(feed, [timer])
-    assert noted == [("UnsupportedMediaType", "_timers")]
-    await feed.close()

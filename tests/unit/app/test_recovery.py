@@ -1,16 +1,13 @@
 """Take-over: what is read again is read by the hundred, and in the order in which it was written."""
 
-import asyncio
 from collections.abc import Iterable
-
-from msgspec.structs import replace
 
 from emailflow_runtime.adapters.in_memory.loop_clock import LoopClock
 from emailflow_runtime.adapters.in_memory.shard_state import ShardState
 from emailflow_runtime.adapters.in_memory.state_store import InMemoryStateStore
 from emailflow_runtime.app.enrolments import Enrolments
-from emailflow_runtime.app.recovery import AT_ONCE, SECOND, Recovery
-from emailflow_runtime.app.stores import EnrolmentKey, PutRecord
+from emailflow_runtime.app.recovery import AT_ONCE, Recovery
+from emailflow_runtime.app.stores import EnrolmentKey, PutRecord, RecordHead
 from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.core.facts import Completed
 from emailflow_runtime.core.journey import Enrolment, Journey, Mail, Record
@@ -77,7 +74,7 @@ async def test_facts_are_told_again_in_the_order_of_their_commits() -> None:
     desk = Desk(store)
     recovery = Recovery(store, desk, clock)  # type: ignore[arg-type] # the rest of the desk is not its
 
-    await recovery.relay_again((await recovery.scan(0)).unrelayed)
+    await recovery.relay_again((await recovery.scan(0, lambda _: None)).unrelayed)
 
     sequences = [sequence for _, sequence in desk.adopted]
     assert sequences == sorted(sequences)
@@ -85,39 +82,15 @@ async def test_facts_are_told_again_in_the_order_of_their_commits() -> None:
     assert store.asked == 4
 
 
-async def test_mails_and_waits_are_taken_up_by_the_hundred() -> None:
+async def test_mails_are_taken_up_by_the_hundred() -> None:
     clock = LoopClock(NOW)
     store = await left_behind(clock)
     recovery = Recovery(store, Desk(store), clock)  # type: ignore[arg-type] # as above
 
-    found = await recovery.scan(0)
+    told: list[RecordHead] = []
+    found = await recovery.scan(0, told.append)
     mails = [command.mail async for _, command in recovery.unsent(found.requested)]
-    timers = [each.address.journey async for some in recovery.overdue(found.overdue) for each in some]
 
     assert mails == [f"m{number}" for number in reversed(range(RECORDS))]
-    assert sorted(timers) == sorted(f"j{number}" for number in range(RECORDS))
+    assert len(told) == RECORDS
     assert store.asked == 2
-
-
-async def test_a_retry_whose_timer_is_gone_is_made_up_for_once_it_is_due() -> None:
-    # The owner before was killed between the timer's acknowledgement and the attempt.
-    clock = LoopClock(NOW, zero=asyncio.get_running_loop().time())
-    store = Store(ShardState(clock))
-    await store.claim()
-    deferred = {"late": NOW - SECOND, "early": NOW + SECOND, "far": NOW + 60 * SECOND}
-    for name, at in deferred.items():
-        journey = record(0).journey
-        mail = replace(journey.mail, status="Deferred")
-        await store.commit(
-            [PutRecord(Record(replace(journey, id=name, contact=name, wake_at=at, mail=mail)))]
-        )
-    recovery = Recovery(store, Desk(store), clock)  # type: ignore[arg-type] # as above
-
-    found = await recovery.scan(0)
-    again = [each.address.journey async for some in recovery.overdue(found.retried) for each in some]
-    clock.start += 2 * SECOND
-    later = [each.address.journey async for some in recovery.overdue(found.retried) for each in some]
-
-    assert found.overdue == []
-    assert again == ["late"]
-    assert sorted(later) == ["early", "late"]

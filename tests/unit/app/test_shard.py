@@ -103,10 +103,6 @@ class House:
         self.consents = Mirror(self.broker)
         self.provider = Provider()
         self.transports = Transports(self.provider)
-        self._never = asyncio.Event()
-
-    async def never(self) -> None:
-        await self._never.wait()
 
     def owner(self) -> Shard:
         catalog = self.catalog = Catalog(PLANS)
@@ -119,7 +115,6 @@ class House:
             transports=self.transports,
             consents=self.consents,
             clock=self.clock,
-            reconnected=self.never,
         )
         return Shard(0, InMemoryStateStore(self.broker.states[0]), outside)
 

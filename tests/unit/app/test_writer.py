@@ -3,8 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from emailflow_api.jetstream.naming import TimerAddress
-from emailflow_runtime.app.stores import Change, DropTimer, PutContact, PutRelayPosition, PutTimer
+from emailflow_runtime.app.stores import Change, PutContact, PutRelayPosition
 from emailflow_runtime.app.writer import Writer, coalesce
 from emailflow_runtime.core.contact import Contact
 
@@ -22,10 +21,6 @@ class Store:
         return len(self.commits)
 
 
-def timer(number: int) -> TimerAddress:
-    return TimerAddress("shop_hello", "ab", "-", "j", number)
-
-
 def contact(name: str, key: str = "k") -> PutContact:
     return PutContact(Contact(key, name=name))
 
@@ -35,15 +30,6 @@ def test_the_last_change_of_a_thing_is_the_one_that_is_stored() -> None:
         contact("new"),
         contact("other", "x"),
     ]
-
-
-def test_timers_come_before_what_refers_to_them() -> None:
-    armed = PutTimer(timer(1), 5)
-    assert coalesce([contact("a"), armed]) == [armed, contact("a")]
-
-
-def test_a_timer_that_is_dropped_again_is_never_armed() -> None:
-    assert coalesce([PutTimer(timer(1), 5), DropTimer(timer(1))]) == []
 
 
 async def test_what_comes_while_a_commit_is_under_way_shares_the_next_one() -> None:

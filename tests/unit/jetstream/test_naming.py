@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emailflow_api.jetstream.naming import FACTS, Names, TimerAddress, reader_name, type_tokens
+from emailflow_api.jetstream.naming import FACTS, Names, reader_name, type_tokens
 from emailflow_runtime.core.facts import Fact
 
 NAMES = Names("mail", "default")
@@ -37,14 +37,6 @@ def test_no_two_types_share_a_subject(kinds: list[str]) -> None:
     subjects = [NAMES.event_subject(0, kind) for kind in kinds]
     assert len(set(subjects)) == len(kinds)
     assert all(re.fullmatch(r"[!-~]+", subject) and ".." not in subject for subject in subjects)
-
-
-def test_a_fired_timer_tells_which_one_it_was() -> None:
-    subjects = NAMES.state_subjects(3)
-    address = TimerAddress("shop_onboarding", "ab" * 16, "-~1", "cd" * 12, 7)
-    assert subjects.parse_fired(subjects.fired(address)) == address
-    with pytest.raises(ValueError, match="not a fired timer"):
-        subjects.parse_fired(subjects.timer(address))
 
 
 def test_facts_are_all_that_journeys_do():

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import NamedTuple
 
-from emailflow_api.jetstream.naming import CONTACTS_CONSUMER, FACTS, TIMERS_CONSUMER
+from emailflow_api.jetstream.naming import CONTACTS_CONSUMER, FACTS
 from emailflow_api.plans import Plans
 from emailflow_runtime.adapters.in_memory.shard_state import ShardState
 from emailflow_runtime.adapters.in_memory.stream import Consumer, Stream
@@ -46,10 +46,9 @@ class Broker:
         self._said_at: dict[tuple[str, str], int] = {}
         self._ends: dict[tuple[int, str], int] = {}
         self._consumers: dict[tuple[str, int], Consumer] = {}
-        for shard, state in enumerate(self.states):
+        for shard in range(shards):
             mine = partial(_is_of, shard)
             self._consumers[CONTACTS_CONSUMER, shard] = self.events.consumer(mine)
-            self._consumers[TIMERS_CONSUMER, shard] = state.stream.consumer(lambda _: True)
 
     def append(self, entry: LogEntry) -> None:
         """An event reaches the log."""

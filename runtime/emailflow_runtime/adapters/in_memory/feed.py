@@ -6,13 +6,12 @@ later message is ever given out before an earlier one.
 
 from collections.abc import Iterable, Sequence
 
-from emailflow_api.jetstream.naming import CONTACTS_CONSUMER, TIMERS_CONSUMER, TimerAddress
+from emailflow_api.jetstream.naming import CONTACTS_CONSUMER
 from emailflow_runtime.adapters.in_memory.broker import Broker, Unread
 from emailflow_runtime.adapters.in_memory.stream import Consumer, Sent, Stored
 from emailflow_runtime.app.stores import (
     Delivered,
     DeliveredEvent,
-    DeliveredTimer,
     Feed,
     LogEntry,
     Standing,
@@ -104,8 +103,6 @@ class InMemoryFeed:
 def _delivered(sent: Sent) -> Delivered:
     message = sent.message
     sequence, at, token = message.sequence, message.at, str(message.sequence)
-    if isinstance(message.content, TimerAddress):
-        return DeliveredTimer(sequence=sequence, at=at, token=token, address=message.content)
     entry: LogEntry = message.content
     return DeliveredEvent(
         sequence=sequence,
@@ -134,7 +131,3 @@ class InMemoryFeeds:
     def contacts(self, shard: int) -> Feed:
         """See Feeds."""
         return self.feed(CONTACTS_CONSUMER, shard)
-
-    def timers(self, shard: int) -> Feed:
-        """See Feeds."""
-        return self.feed(TIMERS_CONSUMER, shard)

@@ -1,30 +1,22 @@
-"""STATE of one shard as nats-server would hold it: compacted, fenced by its epoch, with timers that fire.
+"""STATE of one shard as nats-server would hold it: compacted, fenced by its epoch.
 
 Everything here happens at once; what may lie between two changes is the store's matter, or the network's.
 """
 
-import asyncio
-import contextvars
 from collections.abc import Iterator
 from typing import Any, NamedTuple, assert_never
 
-from emailflow_api.jetstream.naming import TimerAddress
 from emailflow_runtime.adapters.in_memory.stream import SECOND, Stream
 from emailflow_runtime.app.ports import Clock
 from emailflow_runtime.app.stores import (
     Change,
-    DropTimer,
     PutContact,
     PutInHand,
     PutRecord,
     PutRelayPosition,
     PutSeen,
-    PutTimer,
 )
 from emailflow_runtime.errors import EpochLost
-
-FIRED_FOR = 600 * SECOND
-"""How long a fired timer stays (`topology.FIRED_TTL`)."""
 
 Key = tuple[str, ...]
 
@@ -38,7 +30,7 @@ class Kept(NamedTuple):
 
 
 class ShardState:
-    """The stream's messages by subject, and its schedules."""
+    """The stream's messages by subject."""
 
     def __init__(self, clock: Clock) -> None:
         self.stream = Stream(clock)
@@ -46,14 +38,11 @@ class ShardState:
         self._clock = clock
         self._kept: dict[Key, Kept] = {}
         self._instances: dict[tuple[str, str], dict[str, None]] = {}
-        self._timers: dict[TimerAddress, asyncio.TimerHandle] = {}
-        # Timers fire in the server's own right, whoever armed them and whatever became of them.
-        self._context = contextvars.copy_context()
 
-    @property
-    def scheduled(self) -> tuple[TimerAddress, ...]:
-        """The timers that have not fired."""
-        return tuple(self._timers)
+    def now(self, epoch: int) -> int:
+        """The time of whoever keeps it, for the owner of this epoch. Raises EpochLost."""
+        self._guard(epoch)
+        return self._clock.now()
 
     def claim(self) -> int:
         """A new epoch."""
@@ -62,8 +51,7 @@ class ShardState:
 
     def store(self, change: Change, epoch: int) -> int:
         """Store one change under an epoch; its sequence. Raises EpochLost."""
-        if epoch != self.epoch:
-            raise EpochLost("another process owns this shard now")
+        self._guard(epoch)
         sequence = self.stream.number()
         match change:
             case PutRecord(record=record, expires=expires):
@@ -80,13 +68,13 @@ class ShardState:
                 self._keep(("relay",), sequence, change)
             case PutInHand():
                 self._keep(("in hand",), sequence, change)
-            case PutTimer(address=address, at=at):
-                self._schedule(address, at)
-            case DropTimer(address=address):
-                self._unschedule(address)
             case _:
                 assert_never(change)
         return sequence
+
+    def _guard(self, epoch: int) -> None:
+        if epoch != self.epoch:
+            raise EpochLost("another process owns this shard now")
 
     def _keep(self, key: Key, sequence: int, change: Change, expires: int = 0) -> None:
         at = self._clock.now() + expires * SECOND if expires else 0
@@ -119,25 +107,3 @@ class ShardState:
 
     def _lives(self, kept: Kept) -> bool:
         return not 0 < kept.expires <= self._clock.now()
-
-    # --- timers -------------------------------------------------------------------------------------
-
-    def _schedule(self, address: TimerAddress, at: int) -> None:
-        self._unschedule(address)
-        self._timers[address] = self._later(max(0, at - self._clock.now()) / SECOND, address, at)
-
-    def _later(self, delay: float, address: TimerAddress, at: int) -> asyncio.TimerHandle:
-        loop = asyncio.get_running_loop()
-        return loop.call_later(delay, self._fire, address, at, context=self._context)
-
-    def _unschedule(self, address: TimerAddress) -> None:
-        if (handle := self._timers.pop(address, None)) is not None:
-            handle.cancel()
-
-    def _fire(self, address: TimerAddress, at: int) -> None:
-        if self._clock.now() < at:
-            # The loop's clock is coarser than a nanosecond; a timer may be late, never early.
-            self._timers[address] = self._later(1e-6, address, at)
-            return
-        del self._timers[address]
-        self.stream.append("fired", address, keep_for=FIRED_FOR)

@@ -24,6 +24,11 @@ class InMemoryStateStore:
         self.state = state
         self.epoch = 0
 
+    async def now(self) -> int:
+        """See StateStore."""
+        await asyncio.sleep(0)
+        return self.state.now(self.epoch)
+
     async def claim(self) -> None:
         """See StateStore."""
         await asyncio.sleep(0)

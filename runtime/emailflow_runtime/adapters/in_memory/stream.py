@@ -18,11 +18,10 @@ MAX_ACK_PENDING = 4096
 
 
 class Stored(NamedTuple):
-    """A message: its sequence, its time and expiry (nanoseconds; 0: never), its subject and content."""
+    """A message: its sequence, its time (nanoseconds), its subject and content."""
 
     sequence: int
     at: int
-    expires: int
     subject: str
     content: Any
 
@@ -50,11 +49,9 @@ class Stream:
         self.last_sequence += 1
         return self.last_sequence
 
-    def append(self, subject: str, content: Any, *, keep_for: int = 0) -> int:
-        """Store a message and wake whoever waits for it; `keep_for` in nanoseconds, 0: for ever."""
-        now = self.clock.now()
-        expires = now + keep_for if keep_for else 0
-        stored = Stored(self.number(), now, expires, subject, content)
+    def append(self, subject: str, content: Any) -> int:
+        """Store a message and wake whoever waits for it."""
+        stored = Stored(self.number(), self.clock.now(), subject, content)
         self.messages.append(stored)
         for consumer in self._consumers:
             consumer.wake()
@@ -126,9 +123,7 @@ class Consumer:
     def standing(self) -> Standing:
         """How it stands."""
         self._raise_floor()
-        now = self._stream.clock.now()
-        left = self._stream.messages[self._index :]
-        pending = sum(self._wants(each.subject) and not 0 < each.expires <= now for each in left)
+        pending = sum(self._wants(each.subject) for each in self._stream.messages[self._index :])
         return Standing(pending, self._delivered, self._floor)
 
     # --- waiting ------------------------------------------------------------------------------------
@@ -157,12 +152,12 @@ class Consumer:
 
     def _next(self, limit: int) -> list[Sent]:
         found: list[Sent] = []
-        messages, now = self._stream.messages, self._stream.clock.now()
+        messages = self._stream.messages
         while self._index < len(messages) and len(found) < limit:
             message = messages[self._index]
             self._index += 1
             self._delivered = message.sequence
-            if self._wants(message.subject) and not 0 < message.expires <= now:
+            if self._wants(message.subject):
                 found.append(self._send(message))
         return found
 

@@ -4,10 +4,10 @@ Nothing is decoded that isn't an event: what came in at a door and was none keep
 """
 
 from collections.abc import AsyncIterator
-from datetime import datetime
 
 from emailflow_api.jetstream.naming import Names
 from emailflow_runtime.adapters.jetstream.connection import Connection, JetStreamError
+from emailflow_runtime.adapters.jetstream.timestamps import nanoseconds
 from emailflow_runtime.adapters.jetstream.wire import Arrived
 from emailflow_runtime.app.redrive import Letter
 from emailflow_runtime.core.cloudevents import nats
@@ -79,10 +79,3 @@ def read_letter(stored: Arrived) -> Letter:
         event=event,
         raw=stored.data,
     )
-
-
-def nanoseconds(timestamp: str) -> int:
-    """A stored message's RFC 3339 time, which has up to nine decimals, in nanoseconds since 1970 UTC."""
-    whole, _, fraction = timestamp.rstrip("Z").partition(".")
-    seconds = int(datetime.fromisoformat(f"{whole}+00:00").timestamp())
-    return seconds * 1_000_000_000 + int(fraction.ljust(9, "0")[:9] or 0)

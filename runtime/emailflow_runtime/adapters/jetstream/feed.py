@@ -15,15 +15,15 @@ from typing import Any
 
 import msgspec
 
-from emailflow_api.jetstream.naming import CONTACTS_CONSUMER, TIMERS_CONSUMER, Names
+from emailflow_api.jetstream.naming import CONTACTS_CONSUMER, Names
 from emailflow_api.jetstream.topology import OWNER_GROUP, consumer_name
 from emailflow_runtime.adapters.jetstream.connection import Connection, JetStreamError
 from emailflow_runtime.adapters.jetstream.event_log import CONTACT_HEADER, REDRIVE_HEADER
 from emailflow_runtime.adapters.jetstream.unreadable import Noted, Unreadable, unheard
 from emailflow_runtime.adapters.jetstream.wire import Arrived, Listening, frame
-from emailflow_runtime.app.stores import Delivered, DeliveredEvent, DeliveredTimer, Feed, Standing
+from emailflow_runtime.app.stores import Delivered, DeliveredEvent, Feed, Standing
 from emailflow_runtime.core.cloudevents import nats
-from emailflow_runtime.core.cloudevents.errors import CodecError, InvalidAttribute, UnsupportedMediaType
+from emailflow_runtime.core.cloudevents.errors import CodecError, InvalidAttribute
 from emailflow_runtime.core.redrive import Redrive
 from emailflow_runtime.errors import Unavailable
 
@@ -241,21 +241,6 @@ class JetStreamFeeds:
         unreadable = Unreadable(self._connection, self._names, reader, self._noted)
         consumer = consumer_name(reader, shard)
         return PinnedFeed(self._connection, self._names.events, consumer, self._decode, unreadable)
-
-    def timers(self, shard: int) -> Feed:
-        """See Feeds."""
-        subjects = self._names.state_subjects(shard)
-
-        def decode(message: Arrived) -> Delivered:
-            sequence, at = place(message)
-            try:
-                address = subjects.parse_fired(message.subject)
-            except ValueError:
-                raise UnsupportedMediaType("expected the subject of a timer that fired") from None
-            return DeliveredTimer(sequence=sequence, at=at, token=message.reply, address=address)
-
-        unreadable = Unreadable(self._connection, self._names, TIMERS_CONSUMER, self._noted)
-        return PinnedFeed(self._connection, self._names.state(shard), TIMERS_CONSUMER, decode, unreadable)
 
 
 class EventDecoder:

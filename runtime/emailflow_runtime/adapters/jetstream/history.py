@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Sequence
 
 from emailflow_api.jetstream.naming import Names
 from emailflow_runtime.adapters.jetstream.connection import Connection
-from emailflow_runtime.adapters.jetstream.dead_letter_reader import nanoseconds
 from emailflow_runtime.adapters.jetstream.feed import event_at
+from emailflow_runtime.adapters.jetstream.timestamps import nanoseconds
 from emailflow_runtime.adapters.jetstream.wire import Arrived
 from emailflow_runtime.app.stores import DeliveredEvent
 

@@ -4,24 +4,20 @@ The headers make scans cheap: they tell what a record waits for without its body
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
 import msgspec
 
 from emailflow_api.jetstream.naming import StateSubjects
-from emailflow_api.jetstream.topology import FIRED_TTL
 from emailflow_runtime.adapters.jetstream.batch import Message
 from emailflow_runtime.app.stores import (
     Change,
-    DropTimer,
     InHand,
     PutContact,
     PutInHand,
     PutRecord,
     PutRelayPosition,
     PutSeen,
-    PutTimer,
     RecordHead,
 )
 from emailflow_runtime.core.contact import Contact
@@ -32,7 +28,6 @@ MAIL = "EmailFlow-Mail"
 STAGE = "EmailFlow-Stage"
 """Revision and step of a journey that is not finished."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _encode = msgspec.msgpack.Encoder().encode
 _contact = msgspec.msgpack.Decoder(Contact)
 _in_hand = msgspec.msgpack.Decoder(InHand)
@@ -50,17 +45,6 @@ def message(subjects: StateSubjects, change: Change) -> Message:
             return Message(subjects.contact(contact.key), _encode(contact), {})
         case PutSeen(flow=flow, contact=about, hashes=hashes, expires=expires):
             return Message(subjects.seen(flow, about), _encode(hashes), _ttl(expires))
-        case PutTimer(address=address, at=at):
-            headers = {
-                "Nats-Schedule": f"@at {_schedule_time(at)}",
-                "Nats-Schedule-Target": subjects.fired(address),
-                "Nats-Schedule-TTL": FIRED_TTL,
-            }
-            return Message(subjects.timer(address), b"", headers)
-        case DropTimer(address=address):
-            # Whatever is published with these headers purges the schedule (ADR-51 of NATS).
-            cancel = {"Nats-Scheduler": subjects.timer(address), "Nats-Schedule-Next": "purge"}
-            return Message(f"{subjects.prefix}.dropped", b"", cancel)
         case PutRelayPosition(sequence=sequence):
             return Message(subjects.relay, str(sequence).encode(), {})
         case PutInHand(in_hand=in_hand):
@@ -82,11 +66,6 @@ def _head(journey: Journey) -> dict[str, str]:
 
 def _ttl(seconds: int) -> dict[str, str]:
     return {"Nats-TTL": f"{seconds}s"} if seconds else {}
-
-
-def _schedule_time(at: int) -> str:
-    """RFC 3339, rounded up to the microsecond: a timer may be late, never early."""
-    return (_EPOCH + timedelta(microseconds=-(-at // 1000))).isoformat().replace("+00:00", "Z")
 
 
 def record_head(

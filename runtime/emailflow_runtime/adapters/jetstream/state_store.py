@@ -25,6 +25,7 @@ from emailflow_runtime.adapters.jetstream.state_messages import (
     message,
     record_head,
 )
+from emailflow_runtime.adapters.jetstream.timestamps import nanoseconds
 from emailflow_runtime.adapters.jetstream.wire import Arrived
 from emailflow_runtime.app.stores import (
     Change,
@@ -62,6 +63,14 @@ class JetStreamStateStore:
 
     # --- writing ------------------------------------------------------------------------------------
 
+    async def now(self) -> int:
+        """See StateStore. The stream's leader says it with every answer about the stream."""
+        last = await self._connection.direct_get(self._stream, {"last_by_subj": self._subjects.epoch})
+        if last is not None and last.headers and int(last.headers["Nats-Sequence"]) > self._epoch:
+            raise EpochLost("another process owns this shard now")
+        info = await self._connection.api(f"STREAM.INFO.{self._stream}")
+        return nanoseconds(info["ts"])
+
     async def claim(self) -> None:
         """See StateStore."""
         info = await self._connection.api(f"STREAM.INFO.{self._stream}")
@@ -84,7 +93,8 @@ class JetStreamStateStore:
         self._commits += 1
         name = f"{self._epoch}-{self._commits}"
         messages = [message(self._subjects, change) for change in changes]
-        messages = [Message(m.subject, m.data, {**m.headers, COMMIT: name}) for m in messages]
+        for each in messages:
+            each.headers[COMMIT] = name
         guard = {
             "Nats-Expected-Last-Subject-Sequence": str(self._epoch),
             "Nats-Expected-Last-Subject-Sequence-Subject": self._subjects.epoch,

@@ -116,6 +116,10 @@ class MeasuredState:
         self._inner = inner
         self._series = series
 
+    async def now(self) -> int:
+        """See StateStore."""
+        return await self._inner.now()
+
     async def claim(self) -> None:
         """See StateStore."""
         await self._inner.claim()

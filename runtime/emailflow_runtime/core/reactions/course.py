@@ -10,10 +10,9 @@ import msgspec
 
 from emailflow_api.durations import add, is_zone, next_time
 from emailflow_api.expressions import Bindings, bind
-from emailflow_api.jetstream.naming import TimerAddress
 from emailflow_api.plans import END, Branch, End, FlowPlan, Send, Wait
 from emailflow_runtime.core.cloudevents.event import CloudEvent
-from emailflow_runtime.core.commands import ArmTimer, Command, DisarmTimer, RecordFact, SendMail
+from emailflow_runtime.core.commands import ArmTimer, Command, RecordFact, SendMail
 from emailflow_runtime.core.contact import Contact, event_view
 from emailflow_runtime.core.evolve import evolve
 from emailflow_runtime.core.facts import (
@@ -96,7 +95,6 @@ class Course:
         """When what follows should have happened; earlier than `at` after a time without an owner."""
         self._considered = max(considered, enrolment.considered)
         self._counted = (*enrolment.ignored, *counted)
-        self._fired = 0
 
     @property
     def journey(self) -> Journey:
@@ -104,10 +102,6 @@ class Course:
         if self._journey is None:
             raise LookupError(f"no journey at {self.instance}")
         return self._journey
-
-    def note_fired(self, number: int) -> None:
-        """This timer has gone off, so nothing needs to disarm it."""
-        self._fired = number
 
     def enter(self, journey: str, event: CloudEvent, key: str, *, redone: bool = False) -> None:
         """Start a journey here. What an ended one at this instance remembered lives on.
@@ -135,7 +129,7 @@ class Course:
         )
 
     def record(self, kind: Callable[..., Fact], **fields: Any) -> None:
-        """A fact of this kind about the journey: fold it, and arm or disarm the timers it implies."""
+        """A fact of this kind about the journey: fold it, and arm the timer it implies."""
         journey = self.journey
         self._fold(
             kind(
@@ -154,14 +148,8 @@ class Course:
         after = self.journey
         self.commands.append(RecordFact(self.instance, fact, after))
         old = before.timer if before and before.id == after.id else 0
-        if old and old not in (after.timer, self._fired):
-            self.commands.append(DisarmTimer(self._timer(old)))
         if after.timer and after.timer != old:
-            self.commands.append(ArmTimer(self._timer(after.timer), after.wake_at))
-
-    def _timer(self, number: int) -> TimerAddress:
-        journey = self.journey
-        return TimerAddress(journey.flow, journey.contact, journey.instance, journey.id, number)
+            self.commands.append(ArmTimer(self.instance, after.wake_at))
 
     def exit(self, result: str, reason: str) -> None:
         """End the journey before its end. A mail that no provider has been given yet is not sent."""

@@ -58,7 +58,6 @@ def _on_timer(setting: Setting, enrolment: Enrolment, fired: TimerFired) -> tupl
         return tuple(course.commands)
     if journey.mail is not None and journey.mail.status == "Deferred":
         return (SendMail(journey.instance, journey.mail.id),)
-    course.note_fired(fired.number)
     course.due = journey.wake_at
     course.proceed_from_step()
     return tuple(course.commands)
