@@ -50,8 +50,8 @@ class RuntimeData:
 
     def __init__(self, key: RuntimeKey, world: World, changed: Callable[[], None]) -> None:
         self.plans: Plans | None = None
-        """What PLANS says, as last read or written. What was not written to its end counts: runtimes may go by
-        any part of it."""
+        """What PLANS says, as last read or written. What was not written to its end counts: runtimes may go
+        by any part of it."""
         self.reports: Reports = {}
         self._names = Names(*key)
         self._key = key
