@@ -25,7 +25,15 @@ from emailflow_runtime.app.stores import PutContact
 from emailflow_runtime.core.contact import Contact
 from emailflow_runtime.errors import EpochLost, Unavailable
 
-SOME = ("LOG_STORED", "BATCH_WRITTEN", "COMMIT_ANSWERED", "RELAYED", "SMTP_ANSWERED", "EPOCH_WRITTEN")
+SOME = (
+    "LOG_STORED",
+    "BATCH_WRITTEN",
+    "CONSENT_WRITTEN",
+    "COMMIT_ANSWERED",
+    "RELAYED",
+    "SMTP_ANSWERED",
+    "EPOCH_WRITTEN",
+)
 PAUSE = 5.0
 """Seconds: longer than an election, and than a request may take."""
 
