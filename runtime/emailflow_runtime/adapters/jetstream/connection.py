@@ -21,7 +21,7 @@ TIMEOUT = 5.0
 """Seconds that a request may take."""
 RECONNECT_AFTER: Any = 0.25
 """Seconds between attempts. The client's annotation says int, it only passes the number on."""
-PING_EVERY = 10
+PING_EVERY = 3
 """Seconds; a server that owes two answers is left, for a new connection."""
 STREAK = 2.5 * TIMEOUT
 """Seconds without an unanswered request that end a streak of them."""
