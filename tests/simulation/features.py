@@ -6,19 +6,23 @@ from typing import NamedTuple
 
 class Features(NamedTuple):
     """`replicas`: how many share the shards by leases in the beginning; 0: owners take the only shard by
-    force."""
+    force. `changes`: what is applied changes meanwhile."""
 
     shards: int = 1
     replicas: int = 0
+    changes: bool = False
 
 
 PLAIN = Features()
-SHARED = 0.06
+SHARED = 0.05
 """The share of worlds with leases: they cost several times as much as others."""
+CHANGING = 0.08
+"""The share of worlds in which what is applied changes."""
 
 
 def features(seed):
     """Those of this seed."""
     draw = random.Random(f"features {seed}")
     shared = draw.random() < SHARED
-    return Features(draw.randrange(2, 5), draw.randrange(2, 4)) if shared else PLAIN
+    has = Features(draw.randrange(2, 5), draw.randrange(2, 4)) if shared else PLAIN
+    return has._replace(changes=random.Random(f"changing {seed}").random() < CHANGING)

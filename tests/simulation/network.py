@@ -53,6 +53,8 @@ class Network:
         self.trace = []
         self.requested = {}
         """By mail: when it was first on disk that somebody asks for it (nanoseconds since 1970)."""
+        self.stored = {}
+        """By journey: when it was first on disk (nanoseconds since 1970), and by which process."""
         self.claimants = {}
         """By state and epoch: the store that has claimed it."""
         self.strangers = []

@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 
-from tests.simulation import flows
+from msgspec.structs import replace
+from tests.simulation import change_oracles, flows, revisions
 from tests.simulation.world import SUPPRESSED
 
 from emailflow_runtime.core import facts as f
@@ -197,12 +198,17 @@ def journeys_are_those_of_a_serial_run(story):
     for each in entries - entered:
         story.found("a journey is missing:", each)
     for each in entered - entries:
-        if each[0] in flows.ENTERED_IN_ORDER:
+        if each[0] in _steady(story):
             story.found("a journey should not be:", each)
     for journey, result in results.items():
         ended = fold(story.facts.get(journey, ()))
         if ended is not None and ended.result != result:
             story.found("a", ended.flow, "journey ended as", ended.result, "expected", result)
+
+
+def _steady(story):
+    """The flows that people enter by the order of the log alone."""
+    return [name for name in flows.ENTERED_IN_ORDER if name not in story.world.changes.unsteady]
 
 
 def _entry(fact):
@@ -211,17 +217,19 @@ def _entry(fact):
 
 def serial(story):
     """Who enters which flow by which event, and by journey its result, when every event is decided at
-    once, in the order of the log."""
-    catalog = story.world.new_catalog()
+    once, in the order of the log: on the revision on which he did enter."""
+    entered = {(story.flow[fact.journey], *_entry(fact)): fact.revision for fact in story.of_kind(f.Entered)}
     entries, results = set(), {}
-    for name in flows.ENTERED_IN_ORDER:
-        plan = catalog.flow(f"shop_{name}")
+    for name in _steady(story):
+        first, types = flows.plans().flows[f"shop/{name}"], revisions.TYPES[name]
         enrolments = {}
         for sequence, at, entry in story.entries:
-            if not entry.contact or entry.event.type not in flows.PROGRAMS[name].types():
+            if not entry.contact or entry.event.type not in types:
                 continue
-            setting = Setting(flow=plan, programs=catalog.programs, contact=Contact(entry.contact))
-            enrolment = enrolments.setdefault(entry.contact, Enrolment(plan.id, entry.contact))
+            key = (name, entry.contact, entry.event.source, entry.event.id)
+            plan = replace(first, revision=entered.get(key, first.revision))
+            setting = Setting(flow=plan, programs=revisions.COMPILED, contact=Contact(entry.contact))
+            enrolment = enrolments.setdefault(entry.contact, Enrolment(first.id, entry.contact))
             arrived = EventArrived(at=at, event=entry.event, sequence=sequence)
             for fact in _apply(enrolment, react(setting, enrolment, arrived)):
                 if isinstance(fact, f.Entered):
@@ -267,6 +275,6 @@ ORACLES = (
 def problems(world):
     """Everything that is wrong with this world, in words; empty: nothing."""
     story = Story(world)
-    for oracle in ORACLES:
+    for oracle in (*ORACLES, *(change_oracles.ORACLES if world.features.changes else ())):
         oracle(story)
     return story.problems

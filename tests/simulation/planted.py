@@ -7,6 +7,7 @@ was planted for an oracle, in the words of that oracle.
 import types
 from typing import NamedTuple
 
+from msgspec.structs import replace
 from tests.simulation import ports
 from tests.simulation.provider import Transport
 
@@ -157,6 +158,53 @@ class LonelyLeases(ports.Leases):
         return View(view.members & {self.replica}, view.leases)
 
 
+class BackwardCatalog(ports.Catalog):
+    """Lets people in on the revision before."""
+
+    def flow(self, flow):
+        plan = super().flow(flow)
+        return replace(plan, revision=plan.earlier[0]) if plan is not None and plan.earlier else plan
+
+
+class RestlessCatalog(ports.Catalog):
+    """Knows of no suspension."""
+
+    def is_suspended(self, flow, provider=""):
+        return False
+
+
+class OpenCatalog(ports.Catalog):
+    """Does not see that a flow is deleted."""
+
+    def flow(self, flow):
+        plan = super().flow(flow)
+        return replace(plan, deleted=False) if plan is not None else None
+
+
+class DeafPlans(ports.Plans):
+    """Hears of no change."""
+
+    def _hear(self):
+        pass
+
+
+class UncountedReports(ports.Reports):
+    """Counts nobody."""
+
+    async def write(self, shard, reports):
+        empty = {flow: report and replace(report, journeys={}) for flow, report in reports.items()}
+        await super().write(shard, empty)
+
+
+class LazyConnection(ports.Connection):
+    """Makes consumers, and leaves them as they were made."""
+
+    async def api(self, subject, body=None):
+        if subject.startswith("CONSUMER.CREATE.") and self._jetstream.has(body["config"]["name"]):
+            return {"config": body["config"]}
+        return await super().api(subject, body)
+
+
 class Planted(NamedTuple):
     """`finds`: words of the oracle that finds it, empty: whichever does; `worlds`: those in which it can show
     at all, by their features."""
@@ -182,4 +230,17 @@ PLANTED = {
     ),
     "leases do not run out": Planted(make(Leases=EternalLeases), "is owned in the end by []", "replicas"),
     "nothing is handed over": Planted(make(Leases=LonelyLeases), "shared unevenly", "replicas"),
+    "people enter on the revision before": Planted(
+        make(Catalog=BackwardCatalog), "on a revision that was not in force", "changes"
+    ),
+    "a suspension is not known": Planted(make(Catalog=RestlessCatalog), "while it was suspended", "changes"),
+    "a deletion is not known": Planted(make(Catalog=OpenCatalog), "which is deleted", "changes"),
+    "a change of plans is not heard of": Planted(
+        make(Plans=DeafPlans), "does not go by PLANS in the end", "changes"
+    ),
+    "a report counts nobody": Planted(make(Reports=UncountedReports), "has lost its step", "changes"),
+    "a consumer keeps its filter": Planted(make(Connection=LazyConnection), "nobody entered", "changes"),
+    "a consumer knows of no other exits": Planted(
+        make(Connection=LazyConnection), "an exit was overtaken", "changes"
+    ),
 }

@@ -6,7 +6,11 @@ it, and neither does this; what the port may show, it shows.
 
 import asyncio
 
+from tests.simulation.kv import Plans, Reports
+from tests.simulation.loop import PROCESS
+from tests.simulation.operating import Connection
 from tests.simulation.provider import Transports
+from tests.simulation.views import Catalog
 
 from emailflow_runtime.adapters.in_memory.buckets import InMemoryAliases, InMemoryConsents
 from emailflow_runtime.adapters.in_memory.event_log import InMemoryEventLog
@@ -16,8 +20,23 @@ from emailflow_runtime.adapters.in_memory.state_store import InMemoryStateStore
 from emailflow_runtime.app.ownership import Ownership
 from emailflow_runtime.app.stores import PutRecord, belong_together
 from emailflow_runtime.core.consent import Consent
+from emailflow_runtime.errors import Unavailable
 
-__all__ = ["Aliases", "Consents", "Feeds", "Leases", "Letters", "Log", "Ownership", "State", "Transports"]
+__all__ = [
+    "Aliases",
+    "Catalog",
+    "Connection",
+    "Consents",
+    "Feeds",
+    "Leases",
+    "Letters",
+    "Log",
+    "Ownership",
+    "Plans",
+    "Reports",
+    "State",
+    "Transports",
+]
 
 SINGLY = 8
 """Up to this many changes go to the server one by one (`batch.SINGLES_UP_TO`)."""
@@ -67,9 +86,12 @@ class Log(InMemoryEventLog):
 class State(InMemoryStateStore):
     """The port StateStore."""
 
-    def __init__(self, state, network):
+    def __init__(self, state, network, claimed):
         super().__init__(state)
         self._network = network
+        self._process = PROCESS.get()
+        self._claimed = claimed
+        """Awaited when the epoch has been taken."""
 
     async def claim(self):
         def effect():
@@ -78,6 +100,7 @@ class State(InMemoryStateStore):
             self._network.note("claim", self.epoch)
 
         await self._network.insist("claim", effect)
+        await self._claimed()
 
     async def commit(self, changes):
         pieces = [list(changes)]
@@ -102,6 +125,12 @@ class State(InMemoryStateStore):
                 self._network.requested.setdefault(mail.id, self.state.stream.clock.now())
         self._network.note("commit", self.epoch, self.state.epoch, [_summary(each) for each in changes])
         last = [self.state.store(change, self.epoch) for change in changes][-1]
+        for change in changes:
+            if isinstance(change, PutRecord):
+                now, record = self.state.stream.clock.now(), change.record
+                # One that was restarted in the same moment lives on in the facts only.
+                for journey in (record.journey.id, *(fact.journey for fact in record.facts)):
+                    self._network.stored.setdefault(journey, (now, self._process))
         if self._network.claimants[self.state, self.state.epoch] is not self:
             self._network.strangers.append((self.state.epoch, last))
         return last
@@ -142,6 +171,10 @@ def _summary(change):
     )
 
 
+class Deleted(Exception):
+    """The consumer is not there any more."""
+
+
 class LossyFeed(InMemoryFeed):
     """The port Feed, over a connection that may break while messages are on their way."""
 
@@ -149,21 +182,42 @@ class LossyFeed(InMemoryFeed):
         super().__init__(broker, name, shard)
         self._network = network
 
+    def _is_there(self, consumer):
+        return self._broker._consumers.get((self._name, self._shard)) is consumer
+
+    async def consumer(self):
+        if self._consumer is not None and not self._is_there(self._consumer):
+            self._consumer = None
+        return await super().consumer()
+
     async def take_over(self):
         await self._network.insist("take over", lambda: None)
         return await super().take_over()
 
     async def standing(self):
+        def effect():
+            if not self._is_there(consumer):
+                raise Unavailable("there is no such consumer")
+            return consumer.standing()
+
         consumer = await self.consumer()
-        return await self._network.call("standing", consumer.standing)
+        return await self._network.call("standing", effect)
 
     async def next_batch(self):
-        await self._network.insist("pull", lambda: None)
-        batch = await super().next_batch()
-        self._network.note("batch", self._name, [each.sequence for each in batch])
-        return batch
+        while True:
+            await self._network.insist("pull", lambda: None)
+            try:
+                batch = await super().next_batch()
+            except Deleted:
+                # One that is made again begins its numbers anew, so that the shipped feed takes it over.
+                await self.take_over()
+                continue
+            self._network.note("batch", self._name, [each.sequence for each in batch])
+            return batch
 
     def pull(self, consumer):
+        if not self._is_there(consumer):
+            raise Deleted
         limit = self._network.random.choice((1, 2, 8, 256)) if not self._network.calm else 256
         sent = consumer.pull(self, limit)
         if sent and self._network.chance(0.01):
@@ -176,14 +230,15 @@ class LossyFeed(InMemoryFeed):
         if self._network.chance(0.02) or self._consumer is None:
             return
         loop = asyncio.get_running_loop()
-        loop.call_later(self._network.lag(), self._acknowledged, sequences, context=self._network.world)
+        arrive, network = self._acknowledged, self._network
+        loop.call_later(network.lag(), arrive, self._consumer, sequences, context=network.world)
 
-    def _acknowledged(self, sequences):
+    def _acknowledged(self, consumer, sequences):
         if self._network.closed or self._network.away:
             return
         self._network.note("ack", self._name, sequences)
         for sequence in sequences:
-            self._consumer.acknowledge(sequence)
+            consumer.acknowledge(sequence)
 
 
 class Feeds(InMemoryFeeds):

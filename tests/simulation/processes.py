@@ -8,6 +8,7 @@ import asyncio
 
 from tests.simulation import ports
 from tests.simulation.loop import PROCESS
+from tests.simulation.views import Witness
 
 from emailflow_api.jetstream.topology import PIN_TIMEOUT
 from emailflow_runtime.adapters.in_memory.loop_clock import SECOND, LoopClock
@@ -35,7 +36,11 @@ class Process:
         self.name = name
         self.killed = False
         self.ending = False
+        self.shards = {}
         self.feeds = None
+        self.catalog = None
+        self._gone_at = None
+        self._source = self._following = None
         self._world = world
         self._skew = skew
         self._task = None
@@ -54,6 +59,8 @@ class Process:
             self._world.network.note("epoch lost")
         except Exception as error:  # noqa: BLE001 - the oracles judge it
             self._failed(error)
+        finally:
+            self._follow_no_more()
 
     def _failed(self, error):
         # Whoever looks after processes would start it again, but it should not have ended.
@@ -63,7 +70,10 @@ class Process:
     def _outside(self, **more):
         world, network = self._world, self._world.network
         self.feeds = world.make.Feeds(world.broker, network)
-        catalog = world.new_catalog()
+        catalog = self.catalog = self._follow() if world.features.changes else world.new_catalog()
+        if world.features.changes:
+            more["telemetry"] = Witness(catalog, world.clock, world.decided)
+            more["reports"] = world.make.Reports(world.reports, network, self._committed, self._owns)
         return Outside(
             catalog=catalog,
             log=world.make.Log(world.broker, network),
@@ -75,6 +85,41 @@ class Process:
             clock=LoopClock(START, skew=self._skew),
             **more,
         )
+
+    async def _catch_up(self):
+        """What a shard that is taken over has been decided by, is known here. The shipped shard does not wait
+        for that: it goes by the plans that it has heard of."""
+        if self._source is not None:
+            await self.catalog.replace(await self._source.catch_up())
+
+    def _owns(self, shard):
+        """Whether nobody else has claimed it since."""
+        state = self._world.broker.states[shard]
+        store = self._world.network.claimants[state, state.epoch]
+        return store._process == self.name
+
+    def _committed(self, shard):
+        """Done when everything that was decided there is on disk."""
+        return self.shards[shard]._desk.committed()
+
+    def _follow(self):
+        """A catalog of its own that follows PLANS, as a runtime's does."""
+        world = self._world
+        self._source = world.make.Plans(world.plans, world.network)
+        catalog = world.make.Catalog(self._source.first(), world.clock)
+        self._following = world.loop.create_task(catalog.follow(self._source), context=self._context)
+        return catalog
+
+    def _follow_no_more(self):
+        if self._source is not None:
+            self._gone_at = self._gone_at or self._world.clock.now()
+            self._source.close()
+            self._following.cancel()
+
+    @property
+    def decided_until(self):
+        """From then on it has decided nothing (nanoseconds)."""
+        return self._gone_at or self._world.clock.now()
 
     @property
     def over(self):
@@ -89,6 +134,9 @@ class Process:
     def kill(self):
         """SIGKILL: no step more. What it has sent is on its way."""
         self.killed = True
+        self._gone_at = self._world.clock.now()
+        if self._source is not None:
+            self._source.close()
         self._stop("killed")
 
     def stall(self):
@@ -120,16 +168,14 @@ class Process:
 class Owner(Process):
     """A process that owns the only shard, or believes so, whatever anybody else does."""
 
-    shard = None
-
     async def _main(self):
         world = self._world
-        self.store = world.make.State(world.broker.states[0], world.network)
-        self.shard = Shard(0, self.store, self._outside())
-        await self.shard.run()
+        self.store = world.make.State(world.broker.states[0], world.network, self._catch_up)
+        self.shards[0] = Shard(0, self.store, self._outside())
+        await self.shards[0].run()
 
     def _finish(self):
-        return self.shard.stop() if self.shard is not None else None
+        return self.shards[0].stop() if self.shards else None
 
     @property
     def holds_epoch(self):
@@ -158,8 +204,9 @@ class Replica(Process):
 
     def _shard(self, index, outside):
         world = self._world
-        store = world.make.State(world.broker.states[index], world.network)
-        return Watched(index, store, outside, self._failed)
+        store = world.make.State(world.broker.states[index], world.network, self._catch_up)
+        self.shards[index] = Watched(index, store, outside, self._failed)
+        return self.shards[index]
 
     def _finish(self):
         return self.ownership.leave(END_WITHIN) if self.ownership is not None else None

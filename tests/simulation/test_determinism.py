@@ -6,13 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.simulation.features import features
+from tests.simulation.features import Features, features
 from tests.simulation.play import play
 
 ROOT = Path(__file__).parents[2]
 PLAIN = 7
 SHARED = 22
 """A world of replicas that share shards."""
+CHANGING = 4
+"""A world in which what is applied changes."""
 
 
 def trace_hash_elsewhere(seed, hash_seed):
@@ -25,16 +27,17 @@ def trace_hash_elsewhere(seed, hash_seed):
 
 
 def test_the_seeds_of_these_tests_have_what_they_should():
-    assert not features(PLAIN).replicas
+    assert features(PLAIN) == Features()
     assert features(SHARED).replicas
+    assert features(CHANGING).changes
 
 
-@pytest.mark.parametrize("seed", [PLAIN, SHARED])
+@pytest.mark.parametrize("seed", [PLAIN, SHARED, CHANGING])
 def test_a_seed_takes_the_same_course_again(seed):
     assert play(seed).trace_hash == play(seed).trace_hash
 
 
-@pytest.mark.parametrize("seed", [PLAIN, SHARED])
+@pytest.mark.parametrize("seed", [PLAIN, SHARED, CHANGING])
 def test_a_seed_takes_the_same_course_in_another_process(seed):
     elsewhere = {trace_hash_elsewhere(seed, hash_seed)[0] for hash_seed in ("1", "2")}
     assert elsewhere == {play(seed).trace_hash}

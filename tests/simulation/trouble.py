@@ -75,7 +75,8 @@ class OfOwners(Trouble):
         return (self.kill, self.kill, self.two, self.stall, self.hand_over, *super()._happenings())
 
     def _may_strike(self, process):
-        return process == self.world.owners[-1].name and process not in self.world.loop.stopped
+        owners = self.world.owners
+        return owners and process == owners[-1].name and process not in self.world.loop.stopped
 
     def _struck(self, process):
         return self.random.choice((self.kill, self.kill, self.stall, self.two))()

@@ -13,8 +13,11 @@ import json
 import random
 
 from tests.simulation import flows, ports
+from tests.simulation.applying import Applied, Changes
 from tests.simulation.features import PLAIN, features
+from tests.simulation.kv import Bucket
 from tests.simulation.network import Network
+from tests.simulation.operating import JetStream
 from tests.simulation.processes import KEYRING, START, Door, Owner, Replica
 from tests.simulation.provider import PostOffice
 from tests.simulation.trouble import OfOwners, OfReplicas
@@ -68,6 +71,12 @@ class World:
         """Why owners ended that nobody ended."""
         self._never = asyncio.Event()
         self.doors: list[Door] = []
+        self.plans, self.reports = Bucket(), Bucket()
+        self.jetstream = JetStream(self.broker, self.plans, self.reports)
+        self.applied = Applied(self.features.shards)
+        self.changes = Changes(self)
+        self.decided = []
+        """Every fact as it was decided, by whomever, in worlds where what is applied changes."""
         self.trouble = (OfReplicas if self.features.replicas else OfOwners)(self)
 
     def new_catalog(self):
@@ -82,10 +91,23 @@ class World:
 
     async def prepare(self):
         """What the operator has made ready, and what was said before the beginning."""
-        for name, program in flows.PROGRAMS.items():
-            await self.broker.provide_flow(f"shop_{name}", program.types())
+        if self.features.changes:
+            self.changes.start_operator()
+            await self._applied_first()
+        else:
+            for name, program in flows.PROGRAMS.items():
+                await self.broker.provide_flow(f"shop_{name}", program.types())
         self.broker.consents[contact_key("address", SUPPRESSED)] = {"*": False}
         self.open_door()
+
+    async def _applied_first(self):
+        """Owners begin when PLANS says what is applied."""
+        source = ports.Plans(self.plans, self.network)
+        async with contextlib.aclosing(source.snapshots()) as snapshots:
+            async for plans in snapshots:
+                if plans == self.applied.plans():
+                    break
+        source.close()
 
     # --- owners -------------------------------------------------------------------------------------
 
@@ -179,12 +201,18 @@ class World:
         stirring = [self.loop.create_task(self.events())]
         if self.faults:
             stirring.append(self.loop.create_task(self.trouble.until(EVENTFUL)))
+        if self.features.changes:
+            stirring.append(self.loop.create_task(self.changes.until(EVENTFUL)))
         await asyncio.gather(*stirring)
         await self.settle()
         await self.rest(flows.LATER - self.loop.time() % flows.LATER)
         if self.faults:
             self.network.calm = False
-            await self.trouble.until(self.loop.time() + EVENTFUL)
+            end = self.loop.time() + EVENTFUL
+            stirring = [self.trouble.until(end)]
+            if self.features.changes:
+                stirring.append(self.changes.until(end))
+            await asyncio.gather(*stirring)
             await self.settle()
         await self.rest(QUIET)
         self.network.closed = True
@@ -192,7 +220,7 @@ class World:
     async def rest(self, seconds):
         """Let nothing but time pass. In most of it nobody looks at leases: tens of thousands of looks at what
         doesn't change."""
-        if not self.features.replicas:
+        if not self.features.replicas and not self.features.changes:
             await asyncio.sleep(seconds)
             return
         await asyncio.sleep(SHARED_FOR)
@@ -211,6 +239,7 @@ class World:
             if not owner.killed:
                 self.loop.resume_process(owner.name)
         self.make_sure_of_an_owner()
+        await self.changes.over()
         # A door looks once a second how full the log is: nothing that should be awaited for hours.
         for door in self.doors:
             door.close()
