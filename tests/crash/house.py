@@ -140,10 +140,12 @@ class House:
         write of one's own, of a contact that nobody is, is stored after it.
         """
         stream, subjects = self.names.state(0), self.names.state_subjects(0)
-        checked(await self.connection.request(subjects.contact("ledger"), b""))
+        mine = subjects.contact("ledger")
+        checked(await self.connection.request(mine, b""))
         known = (await self.connection.api(f"STREAM.INFO.{stream}"))["state"]["last_seq"]
         for flow in ("hello", "later", "broken"):
-            body = {"multi_last": [subjects.epoch, subjects.journey(f"{self.namespace}_{flow}", "*", "*")]}
+            # One's own is asked for, too: so there is always an answer, which says how far the replica is.
+            body = {"multi_last": [mine, subjects.journey(f"{self.namespace}_{flow}", "*", "*")]}
             async for each in self.connection.direct_get_many(stream, body, known=known):
                 if each.headers.get(MAIL) == "Attempted":
                     self.half_way.add((flow, each.headers["Nats-Subject"]))
