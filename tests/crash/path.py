@@ -83,6 +83,7 @@ HARMLESS: dict[str, frozenset[str]] = {
             "app/sender self._desk.entry",
             "app/sender runner.passed",
             "app/shard self._barrier.end",
+            "app/shard self._outside.catalog.has",
             "app/shard self._desk.entry",
             "app/shard self._sender.delivery_of",
             "app/timers runner.passed",

@@ -98,15 +98,13 @@ class Plans:
 class Reports:
     """The port Reports. Nobody counts while the clock of leases stands still.
 
-    `committed(shard)` returns when all that was decided is on disk, and `owns(shard)` says who may write. The
-    shipped Reporter looks at neither: what it says of a shard that is somebody else's, or of what is not on
-    disk yet, takes programs away from journeys (docs/explanation/simulation.md).
+    `owns(shard)` says who may write. The shipped Reporter does not look at that: what it says late of a shard
+    that is somebody else's takes programs away from journeys (docs/explanation/simulation.md).
     """
 
-    def __init__(self, bucket, network, committed, owns):
+    def __init__(self, bucket, network, owns):
         self._bucket = bucket
         self._network = network
-        self._committed = committed
         self._owns = owns
 
     async def read(self, shard):
@@ -121,7 +119,6 @@ class Reports:
                 self._network.note("report", shard, flow, report and (report.plan, report.journeys))
                 self._bucket.put(key(shard, flow), encode(report) if report is not None else None)
 
-        await self._committed(shard)
         await self._network.call("report", effect)
 
     async def pending(self, shard):

@@ -73,7 +73,7 @@ class Process:
         catalog = self.catalog = self._follow() if world.features.changes else world.new_catalog()
         if world.features.changes:
             more["telemetry"] = Witness(catalog, world.clock, world.decided)
-            more["reports"] = world.make.Reports(world.reports, network, self._committed, self._owns)
+            more["reports"] = world.make.Reports(world.reports, network, self._owns)
         return Outside(
             catalog=catalog,
             log=world.make.Log(world.broker, network),
@@ -97,10 +97,6 @@ class Process:
         state = self._world.broker.states[shard]
         store = self._world.network.claimants[state, state.epoch]
         return store._process == self.name
-
-    def _committed(self, shard):
-        """Done when everything that was decided there is on disk."""
-        return self.shards[shard]._desk.committed()
 
     def _follow(self):
         """A catalog of its own that follows PLANS, as a runtime's does."""

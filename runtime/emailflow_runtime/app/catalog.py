@@ -4,7 +4,7 @@ The one place where a change of a manifest becomes visible to the machinery: rep
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from emailflow_api.durations import seconds
 from emailflow_api.errors import InvalidExpression
@@ -75,6 +75,11 @@ class Catalog:
         """Return when the plans are not these any more."""
         async with self._changed:
             await self._changed.wait_for(lambda: self.plans is not plans)
+
+    async def has(self, revisions: Collection[str]) -> None:
+        """Return when there are programs of all these revisions."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.plans.programs.keys() >= set(revisions))
 
     async def flows_differ(self, from_: set[str]) -> None:
         """Return when the flows (ids) that there are, are not these."""

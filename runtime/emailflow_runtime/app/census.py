@@ -52,6 +52,10 @@ class Census:
             counts[revision] += count
         return dict(counts)
 
+    def revisions(self) -> set[str]:
+        """The revisions that somebody is on, of all flows."""
+        return {revision for stages in self._flows.values() for revision, _ in stages}
+
     def steps(self, flow: FlowPlan) -> dict[str, int]:
         """Journeys of the flow's current revision by step, without zeros."""
         stages: Counter[Stage] = self._flows.get(flow.id, Counter())

@@ -6,7 +6,7 @@ is written. Nobody's decision waits for a report.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from emailflow_api.plans import FlowPlan, content_hash
@@ -47,9 +47,13 @@ class Reporter:
         catalog: Catalog,
         census: Census,
         reports: Reports,
+        *,
+        committed: Callable[[], Awaitable[object]],
         lost: Mapping[str, int] | None = None,
     ) -> None:
-        """`lost`: events, by flow, that were purged unread since this process began."""
+        """`committed` returns when what has been decided is on disk, by the owner. `lost`: events, by flow,
+        that were purged unread since this process began."""
+        self._committed = committed
         self._lost = lost if lost is not None else {}
         self._lost_before: dict[str, int] = {}
         self._shard = shard
@@ -107,6 +111,8 @@ class Reporter:
         changes.update(dict.fromkeys(gone))
         if not changes:
             return
+        # What is counted must not be taken back: programs go by what is reported.
+        await self._committed()
         await self._reports.write(self._shard, changes)
         for flow, report in changes.items():
             if report is None:

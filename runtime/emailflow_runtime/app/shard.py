@@ -48,6 +48,8 @@ from emailflow_runtime.errors import EmailFlowError, EpochLost
 RESTART_AFTER = 1.0
 """Seconds before a part that failed is started again."""
 CLOSE_WITHIN = 0.5
+HEARD_WITHIN = 10.0
+"""Seconds that a new owner waits for programs that journeys are on. Longer, and they are gone."""
 
 log = logging.getLogger(__name__)
 
@@ -145,6 +147,10 @@ class Shard:
         relayed = await self._store.relay_position()
         self._writer.note_relayed(relayed)
         found = await self._recovery.scan(relayed, self._found)
+        with contextlib.suppress(TimeoutError):
+            # The owner before may have let somebody in by plans that this process has not heard of yet.
+            async with asyncio.timeout(HEARD_WITHIN):
+                await self._outside.catalog.has(self._census.revisions())
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._writer.run())
@@ -158,7 +164,14 @@ class Shard:
                 group.create_task(self._take_up(found))
                 if (reports := self._outside.reports) is not None:
                     unread = self._outside.lost if self._index == 0 else {}
-                    reporter = Reporter(self._index, self._outside.catalog, self._census, reports, unread)
+                    reporter = Reporter(
+                        self._index,
+                        self._outside.catalog,
+                        self._census,
+                        reports,
+                        committed=self._desk.committed,
+                        lost=unread,
+                    )
                     group.create_task(self._keep("reports", reporter.run))
                 self.ready.set()
                 telemetry.owned(self._index, held=True)

@@ -1,4 +1,4 @@
-"""What the janitor took before a flow had looked at it stands in the flow's report, also after a restart."""
+"""What a report says: what is on disk, and what the janitor took before a flow had looked at it."""
 
 import asyncio
 
@@ -17,6 +17,10 @@ PLANS = Plans(
     flows={"shop/cart": FLOW},
     programs={FLOW.revision: PROGRAM},
 )
+
+
+async def on_disk():
+    """Everything that was decided is."""
 
 
 class Bucket:
@@ -43,7 +47,9 @@ class Bucket:
 )
 async def test_losses_are_reported_once(before, lost, reported):
     bucket = Bucket(before)
-    running = asyncio.create_task(Reporter(0, Catalog(PLANS), Census(), bucket, lost).run())
+    running = asyncio.create_task(
+        Reporter(0, Catalog(PLANS), Census(), bucket, committed=on_disk, lost=lost).run()
+    )
 
     async with asyncio.timeout(10):
         report = await bucket.written
@@ -51,3 +57,21 @@ async def test_losses_are_reported_once(before, lost, reported):
     await asyncio.gather(running, return_exceptions=True)
 
     assert report.behind_retention == reported
+
+
+async def test_nothing_is_reported_before_it_is_on_disk():
+    # Programs go from PLANS by what is reported, and what is not on disk may be taken back.
+    bucket, asked, may_write = Bucket(0), asyncio.Event(), asyncio.Event()
+
+    async def committed():
+        asked.set()
+        await may_write.wait()
+
+    running = asyncio.create_task(Reporter(0, Catalog(PLANS), Census(), bucket, committed=committed).run())
+    async with asyncio.timeout(10):
+        await asked.wait()
+        assert not bucket.written.done()
+        may_write.set()
+        await bucket.written
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
