@@ -147,7 +147,7 @@ class Sender:
                 composed = await self._composer.compose(draft, at, self._transports.signer(draft.provider))
                 judge(self._situation(draft, self._consents.of(composed.address), at))
         except Exception as error:  # noqa: BLE001 - it comes again when the mail is sent, and is handled there
-            log.debug("a mail can't be made: %s", error)
+            log.debug("a mail can't be made: %s", type(error).__name__)
 
     async def _take_care(self, key: EnrolmentKey, mail: str) -> None:
         """Deliver; when something of our own is away, again, since that says nothing about the mail."""

@@ -270,7 +270,7 @@ def event_at(sequence: int, at: int, headers: Mapping[str, str], data: bytes) ->
     try:
         return read_event(sequence, at, headers, data)
     except CodecError as broken:
-        log.error("EVENTS holds something that is no event, at %d: %s", sequence, broken)
+        log.error("EVENTS holds something that is no event, at %d: %s", sequence, broken.reason)
         return None
 
 
