@@ -132,7 +132,7 @@ class Deciding(Enum):
     RELAYED = _after("app/relay", "Relay._publish", "self._log.append", beside=True)
 
     TIMER_AT_BARRIER = _after("app/timers", "Timers._work", "runner.passed", TIMER)
-    TIMER_DECIDED = _after("app/timers", "Timers._wake", "self._desk.decide", TIMER)
+    TIMER_DECIDED = _after("app/timers", "Timers._move_on", "self._desk.decide", TIMER)
 
 
 class Sending(Enum):
@@ -181,7 +181,7 @@ class Owning(Enum):
     GIVEN_UP = _after(
         "app/shard", "Shard._abandon", "self._desk.decide", nth=2, first="HANDED_OVER", unknown=True
     )
-    OVERDUE_LOADED = _after("app/timers", "Timers._work", "self._desk.load", TIMER, first="TIMER_AT_BARRIER")
+    OVERDUE_LOADED = _after("app/timers", "Timers._load", "self._desk.load", TIMER, first="TIMER_AT_BARRIER")
 
     MAILS_DRAINED = _after("app/shard", "Shard._finish", "self._sender.drained", STOP, beside=True)
     OUTCOMES_COMMITTED = _after("app/shard", "Shard._finish", "self._desk.committed", STOP)

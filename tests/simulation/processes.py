@@ -11,7 +11,7 @@ from tests.simulation.loop import PROCESS
 from tests.simulation.views import Witness
 
 from emailflow_api.jetstream.topology import PIN_TIMEOUT
-from emailflow_runtime.adapters.in_memory.loop_clock import SECOND, LoopClock
+from emailflow_runtime.adapters.in_memory.loop_clock import SECOND
 from emailflow_runtime.adapters.in_memory.renderer import InProcessRenderer
 from emailflow_runtime.app.composing import Composer
 from emailflow_runtime.app.ingest import LogIngest
@@ -32,7 +32,7 @@ END_WITHIN = 5.0
 class Process:
     """What may own shards. `_main` is what it does, `_finish` how it ends when it is asked to."""
 
-    def __init__(self, world, name, skew):
+    def __init__(self, world, name):
         self.name = name
         self.killed = False
         self.ending = False
@@ -42,7 +42,6 @@ class Process:
         self._gone_at = None
         self._source = self._following = None
         self._world = world
-        self._skew = skew
         self._task = None
 
     def start(self):
@@ -82,7 +81,6 @@ class Process:
             composer=Composer(catalog, RENDERER, KEYRING),
             transports=world.make.Transports(world.office, network),
             consents=world.make.Consents(world.broker, network),
-            clock=LoopClock(START, skew=self._skew),
             **more,
         )
 

@@ -6,6 +6,8 @@ shards by leases.
 
 import asyncio
 
+from emailflow_runtime.adapters.in_memory.loop_clock import SECOND
+
 
 class Trouble:
     """What may happen in any world."""
@@ -17,7 +19,8 @@ class Trouble:
         world.network.strike = self.strike
 
     def _happenings(self):
-        return (self.outage, self.another_door, self.fill_up, self.world.unsubscribe, self.world.unsubscribe)
+        people = (self.world.unsubscribe, self.world.unsubscribe)
+        return (self.outage, self.another_door, self.fill_up, self.set_clock, *people)
 
     async def until(self, end):
         """One thing after the other, until then (seconds of the loop)."""
@@ -55,6 +58,12 @@ class Trouble:
         self.world.broker.fill = 0.95
         await asyncio.sleep(5)
         self.world.broker.fill = 0.0
+
+    async def set_clock(self):
+        """nats-server's clock is put forward."""
+        seconds = self.random.choice((0.3, 2, 600))
+        self.world.network.note("clock set", seconds)
+        self.world.clock.start += int(seconds * SECOND)
 
     async def _stalled(self, process, replace):
         """Stop it for a while; it comes back believing what it believed."""

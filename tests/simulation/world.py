@@ -113,9 +113,8 @@ class World:
 
     def start_owner(self):
         """Another process begins; where there are no leases, it takes the shard."""
-        skew = self.random.choice((0, 0, 0, 300, -300, 2000, -2000)) * 1_000_000 if self.faults else 0
         kind = Replica if self.features.replicas else Owner
-        owner = kind(self, f"owner-{len(self.owners)}", skew)
+        owner = kind(self, f"owner-{len(self.owners)}")
         self.owners.append(owner)
         owner.start()
         return owner

@@ -52,7 +52,7 @@ Done = asyncio.Future[int]
 
 class Desk:
     """One for each shard. `dispatch` is told of each mail that has been asked for, once that is on disk;
-    `arm` of each wait, at once."""
+    `arm` of each wait and what its place waited for before, at once."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Desk:
         relay: Relay,
         dead_letters: DeadLetters,
         dispatch: Callable[[EnrolmentKey, SendMail], None],
-        arm: Callable[[Wait], None],
+        arm: Callable[[Wait, int], None],
         census: Census,
         telemetry: Telemetry = SILENCE,
     ) -> None:
@@ -173,18 +173,22 @@ class Desk:
         self, key: EnrolmentKey, entry: Entry, setting: Setting, arrived: Input, commands: Sequence[Command]
     ) -> None:
         enrolment = entry.enrolment
+        journeys = enrolment.journeys
         changes: list[Change] = []
         touched: dict[str, int] = {}
+        waited: dict[str, int] = {}
         mails: list[SendMail] = []
         for command in commands:
             match command:
                 case RecordFact():
+                    if command.instance not in touched and (before := journeys.get(command.instance)):
+                        waited[command.instance] = before.wake_at
                     changes += self._fold(entry, command)
                     touched[command.instance] = touched.get(command.instance, 0) + 1
                 case IgnoreEvent():
                     enrolment.ignored = (*enrolment.ignored, command.event_hash)
                 case ArmTimer():
-                    self._arm(Wait(command.at, *key, command.instance))
+                    self._arm(Wait(command.at, *key, command.instance), waited.get(command.instance, 0))
                 case SendMail():
                     mails.append(command)
                 case KeepDeadLetter():

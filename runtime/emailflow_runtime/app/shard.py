@@ -20,13 +20,13 @@ from emailflow_runtime.app.enrolments import Enrolments
 from emailflow_runtime.app.flow_runner import FlowRunner
 from emailflow_runtime.app.inhand import POISONED, OneByOne
 from emailflow_runtime.app.lanes import Lanes
-from emailflow_runtime.app.ports import Clock
 from emailflow_runtime.app.progress import Barrier, Reading
 from emailflow_runtime.app.recovery import Found, Recovery
 from emailflow_runtime.app.relay import Relay
 from emailflow_runtime.app.replay import FORGOTTEN, History, Replayer
 from emailflow_runtime.app.reporting import Reporter, Reports
 from emailflow_runtime.app.sender import GIVE_UP_AFTER, START_WITHIN, Sender, Transports
+from emailflow_runtime.app.store_clock import StoreClock
 from emailflow_runtime.app.stores import (
     Consents,
     DeadLetters,
@@ -64,7 +64,6 @@ class Outside(msgspec.Struct, frozen=True):
     composer: Composer
     transports: Transports
     consents: Consents
-    clock: Clock
     telemetry: Telemetry = SILENCE
     history: History = FORGOTTEN
     lanes: Lanes = msgspec.field(default_factory=Lanes)
@@ -88,6 +87,7 @@ class Shard:
         self._outside = outside
         self._runners: dict[str, FlowRunner] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._clock = StoreClock(store)
         self._writer = Writer(store)
         self._one_by_one = OneByOne(self._writer, outside.turn)
         self._relay = Relay(outside.log, self._writer.note_relayed)
@@ -110,14 +110,14 @@ class Shard:
             telemetry=outside.telemetry,
         )
         outside.telemetry.relaying(index, self._relay.backlog)
-        self._recovery = Recovery(store, self._desk, outside.clock)
+        self._recovery = Recovery(store, self._desk, self._clock)
         self._sender = Sender(
             catalog=outside.catalog,
             desk=self._desk,
             composer=outside.composer,
             transports=outside.transports,
             consents=outside.consents,
-            clock=outside.clock,
+            clock=self._clock,
             runners=self._runners,
             lanes=outside.lanes,
             search=self._waiting,
@@ -132,12 +132,13 @@ class Shard:
             dead_letters=outside.dead_letters,
             one_by_one=self._one_by_one,
         )
-        self._timers = Timers(store, self._desk, outside.catalog, self._runners, self._one_by_one)
+        self._timers = Timers(self._clock, self._desk, outside.catalog, self._runners, self._one_by_one)
 
     async def run(self) -> None:
         """Own the shard until cancelled. Raises EpochLost when somebody else owns it."""
         began = asyncio.get_running_loop().time()
         await self._store.claim()
+        await self._clock.set()
         left = await self._store.in_hand()
         # Whoever was here before may have put words that this process has not heard of yet.
         await self._outside.consents.catch_up()
@@ -159,7 +160,7 @@ class Shard:
                 await self._one_by_one.begin(left)
                 group.create_task(self._keep("contacts", self._contact_reader.run))
                 group.create_task(self._keep("timers", self._timers.run))
-                group.create_task(self._keep("time", self._timers.keep_time))
+                group.create_task(self._keep("time", self._clock.keep))
                 group.create_task(self._serve_flows())
                 group.create_task(self._take_up(found))
                 if (reports := self._outside.reports) is not None:
@@ -215,8 +216,8 @@ class Shard:
     def _dispatch(self, key: EnrolmentKey, command: SendMail) -> None:
         self._sender.dispatch(key, command)
 
-    def _arm(self, wait: Wait) -> None:
-        self._timers.arm(wait)
+    def _arm(self, wait: Wait, before: int) -> None:
+        self._timers.arm(wait, before)
 
     def _found(self, head: RecordHead) -> None:
         self._census.found(head)
@@ -228,6 +229,7 @@ class Shard:
     def _stop_deciding(self) -> None:
         for runner in self._running.values():
             runner.cancel()
+        self._timers.stop()
         self._sender.stop()
 
     async def _close(self) -> None:
@@ -249,10 +251,12 @@ class Shard:
             wanted = set(self._outside.catalog.flows())
             for flow in sorted(wanted - self._running.keys()):
                 self._start(flow)
-            for flow in sorted(self._running.keys() - wanted):
+            gone = sorted(self._running.keys() - wanted)
+            for flow in gone:
                 self._running.pop(flow).cancel()
                 self._timers.pause(flow)
-                await self._runners.pop(flow).feed.close()
+            for feed in [self._runners.pop(flow).feed for flow in gone]:
+                await feed.close()
             await self._outside.catalog.flows_differ(wanted)
 
     def _start(self, flow: str) -> None:
@@ -307,12 +311,12 @@ class Shard:
             if not poison:
                 await self._sender.rehearse(key, mail)
                 return True
-        now = self._outside.clock.now()
+        now = self._clock.now()
         await self._desk.decide(key, MailBroken(at=now, mail=mail, reason="PoisonInput", message=POISONED))
         return False
 
     async def _abandon(self, key: EnrolmentKey, command: SendMail) -> None:
-        mail, now = command.mail, self._outside.clock.now()
+        mail, now = command.mail, self._clock.now()
         journey = (await self._desk.entry(key)).enrolment.journeys.get(command.instance)
         if journey is None or journey.mail is None or journey.mail.id != mail:
             return

@@ -7,7 +7,6 @@ reads no clock.
 
 import heapq
 import struct
-from collections.abc import Iterator
 from typing import NamedTuple
 
 SPAN = 36
@@ -56,16 +55,30 @@ class Waits:
             moments.append(self._spans[0] << SPAN)
         return min(moments, default=None)
 
-    def take(self, now: int) -> list[Wait]:
-        """Everything that is due at `now`, in order."""
-        while self._spans and self._spans[0] << SPAN <= now:
-            span = self._opened = heapq.heappop(self._spans)
-            for wait in self._unpack(self._far.pop(span)):
-                heapq.heappush(self._near, wait)
-        due = []
-        while self._near and self._near[0].due <= now:
+    def take(self, now: int, at_most: int) -> list[Wait]:
+        """What is due at `now`, so many at most, in order but where more than that falls due within a span.
+        `next_due` says whether there is more."""
+        opened = 0
+        while self._spans and self._spans[0] << SPAN <= now and opened < at_most:
+            opened += self._open(self._spans[0], at_most - opened)
+        due: list[Wait] = []
+        while self._near and self._near[0].due <= now and len(due) < at_most:
             due.append(heapq.heappop(self._near))
         return due
+
+    def _open(self, span: int, at_most: int) -> int:
+        """Bring so many of a span near; how many there were."""
+        packed, at, count = self._far[span], 0, 0
+        while at < len(packed) and count < at_most:
+            wait, at = self._unpack(packed, at)
+            heapq.heappush(self._near, wait)
+            count += 1
+        del packed[:at]
+        if not packed:
+            del self._far[span]
+            heapq.heappop(self._spans)
+            self._opened = span
+        return count
 
     def _pack(self, wait: Wait) -> bytes:
         number = self._numbers.setdefault(wait.flow, len(self._flows))
@@ -74,11 +87,10 @@ class Waits:
         contact, instance = wait.contact.encode(), wait.instance.encode()
         return _packed.pack(wait.due, number, len(contact), len(instance)) + contact + instance
 
-    def _unpack(self, packed: bytearray) -> Iterator[Wait]:
-        at = 0
-        while at < len(packed):
-            due, number, contact, instance = _packed.unpack_from(packed, at)
-            names = at + _packed.size
-            at = names + contact + instance
-            name = packed[names : names + contact].decode(), packed[names + contact : at].decode()
-            yield Wait(due, self._flows[number], *name)
+    def _unpack(self, packed: bytearray, at: int) -> tuple[Wait, int]:
+        """The wait that is packed here, and where the next one begins."""
+        due, number, contact, instance = _packed.unpack_from(packed, at)
+        names = at + _packed.size
+        end = names + contact + instance
+        name = packed[names : names + contact].decode(), packed[names + contact : end].decode()
+        return Wait(due, self._flows[number], *name), end

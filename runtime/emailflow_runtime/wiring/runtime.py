@@ -86,7 +86,6 @@ class Runtime:
             transports=self._ways_out,
             lanes=lanes,
             consents=surroundings.consents,
-            clock=SystemClock(),
             history=EventHistory(connection, names),
             telemetry=watched.telemetry,
             reports=ReportBucket(connection, names),

@@ -114,7 +114,6 @@ class House:
             composer=Composer(catalog, InProcessRenderer(), Keyring({"k": b"a key that is long enough"})),
             transports=self.transports,
             consents=self.consents,
-            clock=self.clock,
         )
         return Shard(0, InMemoryStateStore(self.broker.states[0]), outside)
 

@@ -9,12 +9,13 @@ import pytest
 from msgspec.structs import replace
 
 from emailflow_runtime.app.flow_runner import ATTEMPTS
+from emailflow_runtime.app.store_clock import LOOK_AGAIN, SECOND, StoreClock
 from emailflow_runtime.app.stores import EnrolmentKey, RecordHead
-from emailflow_runtime.app.timers import SECOND, Timers
+from emailflow_runtime.app.timers import Timers
 from emailflow_runtime.app.waits import Wait
 from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.core.inputs import Input, JourneyBroken, TimerFired
-from emailflow_runtime.core.journey import Enrolment, Journey
+from emailflow_runtime.core.journey import Enrolment, Journey, Mail
 from emailflow_runtime.errors import EpochLost, Unavailable
 
 NOON = 1_800_000_000 * SECOND
@@ -35,9 +36,14 @@ class House:
         self.released = asyncio.Event()
         self.released.set()
         self.runners: dict[str, SimpleNamespace] = {}
+        self.planned = True
+        self.way = 0.0
+        """Seconds that the store's next answer takes to come back."""
+        self.barrier = 0.0
         self.start(CART)
+        self.clock = StoreClock(self)  # type: ignore[arg-type] # its time is all that is asked of the store
         self.timers = Timers(
-            self,  # type: ignore[arg-type] # the store's time is all that is asked of it
+            self.clock,
             self,  # type: ignore[arg-type] # what timers use of the desk
             self,  # type: ignore[arg-type] # and of the catalog
             self.runners,  # type: ignore[arg-type]
@@ -46,7 +52,7 @@ class House:
 
     def start(self, flow: str) -> None:
         async def passed() -> None:
-            await asyncio.sleep(0)
+            await asyncio.sleep(self.barrier)
 
         self.runners[flow] = SimpleNamespace(flow=flow, passed=passed)
 
@@ -64,7 +70,8 @@ class House:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(each) for each in (self.timers.run(), self.timers.keep_time())]
+        await self.clock.set()
+        tasks = [asyncio.create_task(each) for each in (self.timers.run(), self.clock.keep())]
         try:
             yield
         finally:
@@ -82,7 +89,16 @@ class House:
         self.asked += 1
         if self.away:
             raise self.away.pop()
-        return self.ahead + int(asyncio.get_running_loop().time() * SECOND)
+        answer = self.ahead + int(asyncio.get_running_loop().time() * SECOND)
+        way, self.way = self.way, 0.0
+        await asyncio.sleep(way)
+        return answer
+
+    def flow(self, flow: str) -> object:
+        return self if self.planned else None
+
+    def is_suspended(self, flow: str) -> bool:
+        return not self.released.is_set()
 
     async def until_released(self, flow: str) -> None:
         await self.released.wait()
@@ -92,16 +108,24 @@ class House:
     async def load(self, flow: str, contacts: list[str]) -> None:
         if self.away:
             raise self.away.pop()
+        if "unreadable" in contacts:
+            raise ValueError("no record")
 
     async def entry(self, key: EnrolmentKey) -> SimpleNamespace:
+        if key[1] == "unreadable":
+            raise ValueError("no record")
         found = {"-": self.journeys[key]} if key in self.journeys else {}
         return SimpleNamespace(enrolment=Enrolment(*key, journeys=found))
 
     async def decide(self, key: EnrolmentKey, arrived: Input) -> None:
+        if not self.planned:
+            return
         self.decided.append((key[1], arrived, asyncio.get_running_loop().time()))
         if key[1] in self.failing and not isinstance(arrived, JourneyBroken):
             raise ZeroDivisionError
-        self.journeys[key] = replace(self.journeys[key], timer=0, wake_at=0)
+        # A mail that is to be tried again is the sender's now, and its journey stays as it is.
+        if self.journeys[key].mail is None:
+            self.journeys[key] = replace(self.journeys[key], timer=0, wake_at=0)
 
 
 @pytest.fixture
@@ -164,10 +188,10 @@ async def test_a_store_that_is_away_is_asked_until_it_answers(house: House) -> N
 
 
 async def test_an_owner_that_nothing_comes_to_finds_out_that_it_is_none_any_more(house: House) -> None:
-    await house.timers._clock.set()
+    await house.clock.set()
     house.away = [EpochLost("another process owns this shard now")]
     with pytest.raises(EpochLost):
-        await house.timers.keep_time()
+        await house.clock.keep()
     assert house.asked == 2
 
 
@@ -230,3 +254,121 @@ async def test_what_could_not_be_loaded_is_woken_later(house: House) -> None:
         house.away = [Unavailable("no answer")]
         await asyncio.sleep(20)
     assert [who for who, _ in house.woken] == ["ana"]
+
+
+async def test_an_answer_that_takes_long_does_not_turn_time_back(house: House) -> None:
+    house.barrier = 0.15
+    async with house.running():
+        house.armed("ana", LOOK_AGAIN + 0.1)
+        await asyncio.sleep(LOOK_AGAIN - 1)
+        house.way = 0.2
+        await asyncio.sleep(10)
+    assert [who for who, _ in house.woken] == ["ana"]
+    assert house.woken[0][1] < LOOK_AGAIN + 0.5
+
+
+async def test_who_was_taken_out_before_the_clock_was_set_back_is_woken_in_the_end(house: House) -> None:
+    month = 30 * 86_400 * SECOND
+    async with house.running():
+        house.armed("ana", 3600)
+        house.released.clear()
+        house.ahead += month
+        await asyncio.sleep(100)
+        house.ahead -= month
+        await asyncio.sleep(100)
+        house.released.set()
+        await asyncio.sleep(1800)
+        assert house.woken == []
+        await asyncio.sleep(1800)
+    assert [who for who, _ in house.woken] == ["ana"]
+
+
+async def test_a_flow_without_a_plan_for_a_moment_loses_nobody(house: House) -> None:
+    async with house.running():
+        house.armed("ana", 5)
+        await asyncio.sleep(4)
+        house.planned = False
+        await asyncio.sleep(10)
+        house.planned = True
+        await asyncio.sleep(LOOK_AGAIN)
+    assert [who for who, _ in house.woken] == ["ana"]
+
+
+async def test_a_plan_that_goes_while_somebody_is_woken_loses_nobody(house: House) -> None:
+    house.barrier = 2
+    async with house.running():
+        house.armed("ana", 5)
+        await asyncio.sleep(6)
+        house.planned = False
+        await asyncio.sleep(10)
+        house.planned = True
+        await asyncio.sleep(LOOK_AGAIN + 5)
+    assert [who for who, _ in house.woken] == ["ana"]
+
+
+async def test_who_is_at_the_barrier_when_its_flow_is_suspended_waits(house: House) -> None:
+    house.barrier = 5
+    async with house.running():
+        house.armed("ana", 5)
+        await asyncio.sleep(7)
+        house.released.clear()
+        await asyncio.sleep(60)
+        assert house.woken == []
+        house.released.set()
+        await asyncio.sleep(10)
+    assert [who for who, _ in house.woken] == ["ana"]
+
+
+async def test_a_record_that_can_not_be_read_holds_no_other(house: House) -> None:
+    async with house.running():
+        house.armed("unreadable", 5)
+        house.armed("ana", 5.001)
+        await asyncio.sleep(60)
+    assert [who for who, _ in house.woken] == ["ana"]
+
+
+async def test_a_cart_that_changes_each_second_has_one_entry(house: House) -> None:
+    async with house.running():
+        house.armed("ana", 3600)
+        for second in range(1, 1000):
+            await asyncio.sleep(1)
+            before = house.journeys[CART, "ana"].wake_at
+            house.wait("ana", 3600 + second)
+            house.timers.arm(Wait(house.journeys[CART, "ana"].wake_at, CART, "ana", "-"), before)
+        put = house.timers._waits
+        assert len(put._near) + sum(map(len, put._far.values())) < 100
+        await asyncio.sleep(7200)
+    assert [who for who, _ in house.woken] == ["ana"]
+    assert house.woken[0][1] >= 3600 + 999
+
+
+async def test_who_waits_again_after_being_woken_is_woken_again(house: House) -> None:
+    async with house.running():
+        house.armed("ana", 5)
+        await asyncio.sleep(10)
+        before = NOON + 5 * SECOND
+        house.wait("ana", 20)
+        house.timers.arm(Wait(NOON + 20 * SECOND, CART, "ana", "-"), before)
+        await asyncio.sleep(60)
+    assert [who for who, _ in house.woken] == ["ana", "ana"]
+
+
+async def test_a_mail_that_the_sender_lets_lie_comes_up_again(house: House) -> None:
+    async with house.running():
+        house.wait("ana", 5)
+        journey = house.journeys[CART, "ana"]
+        mail = Mail("m", "remind", 1, "shop/reminder", due=NOON, status="Deferred")
+        house.journeys[CART, "ana"] = replace(journey, mail=mail)
+        house.timers.arm(Wait(journey.wake_at, CART, "ana", "-"))
+        await asyncio.sleep(60)
+        assert len(house.woken) == 1
+        await asyncio.sleep(1000)
+    assert len(house.woken) == 2
+
+
+async def test_a_shard_that_stops_wakes_nobody_any_more(house: House) -> None:
+    async with house.running():
+        house.armed("ana", 5)
+        house.timers.stop()
+        await asyncio.sleep(60)
+    assert house.woken == []
