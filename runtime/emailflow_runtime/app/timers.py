@@ -29,8 +29,6 @@ AT_ONCE = 500
 RETRY_AFTER = 1.0
 TRY_AGAIN = 2 * SECOND
 """After so long a wake-up that failed is tried again (nanoseconds)."""
-LOOK_AFTER = 600 * SECOND
-"""After so long somebody looks whether a mail that was to be tried again has been."""
 
 log = logging.getLogger(__name__)
 
@@ -139,8 +137,9 @@ class Timers:
             try:
                 await self._catalog.until_released(flow)
                 await self._desk.room()
-                await runner.passed()
+                # Nobody who falls due while these wait at the barrier: it was not asked about them.
                 some = list(islice(due, AT_ONCE))
+                await runner.passed()
                 await self._load(flow, some)
                 coming = list(islice(due, AT_ONCE, 2 * AT_ONCE))
                 ahead = asyncio.create_task(self._load(flow, coming))
@@ -197,9 +196,6 @@ class Timers:
             await self._wake_alone(key, journey, now)
         else:
             await self._desk.decide(key, TimerFired(now, journey.id, journey.timer))
-        if journey.mail is not None and journey.mail.status == "Deferred":
-            # The sender has it now. If it lets it lie (its flow was gone), somebody must come back to it.
-            self.arm(wait._replace(due=max(now, journey.wake_at) + LOOK_AFTER))
 
     async def _wake_alone(self, key: tuple[str, str], journey: Journey, now: int) -> None:
         async with self._one_by_one.holding(f"timer {journey.id}.{journey.timer}") as poison:

@@ -15,7 +15,7 @@ from emailflow_runtime.app.timers import Timers
 from emailflow_runtime.app.waits import Wait
 from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.core.inputs import Input, JourneyBroken, TimerFired
-from emailflow_runtime.core.journey import Enrolment, Journey, Mail
+from emailflow_runtime.core.journey import Enrolment, Journey
 from emailflow_runtime.errors import EpochLost, Unavailable
 
 NOON = 1_800_000_000 * SECOND
@@ -123,9 +123,7 @@ class House:
         self.decided.append((key[1], arrived, asyncio.get_running_loop().time()))
         if key[1] in self.failing and not isinstance(arrived, JourneyBroken):
             raise ZeroDivisionError
-        # A mail that is to be tried again is the sender's now, and its journey stays as it is.
-        if self.journeys[key].mail is None:
-            self.journeys[key] = replace(self.journeys[key], timer=0, wake_at=0)
+        self.journeys[key] = replace(self.journeys[key], timer=0, wake_at=0)
 
 
 @pytest.fixture
@@ -353,17 +351,14 @@ async def test_who_waits_again_after_being_woken_is_woken_again(house: House) ->
     assert [who for who, _ in house.woken] == ["ana", "ana"]
 
 
-async def test_a_mail_that_the_sender_lets_lie_comes_up_again(house: House) -> None:
+async def test_who_falls_due_while_others_are_at_the_barrier_waits_at_one_of_its_own(house: House) -> None:
+    house.barrier = 2
     async with house.running():
-        house.wait("ana", 5)
-        journey = house.journeys[CART, "ana"]
-        mail = Mail("m", "remind", 1, "shop/reminder", due=NOON, status="Deferred")
-        house.journeys[CART, "ana"] = replace(journey, mail=mail)
-        house.timers.arm(Wait(journey.wake_at, CART, "ana", "-"))
-        await asyncio.sleep(60)
-        assert len(house.woken) == 1
-        await asyncio.sleep(1000)
-    assert len(house.woken) == 2
+        house.armed("ana", 5)
+        house.armed("ben", 6)
+        await asyncio.sleep(20)
+    assert [who for who, _ in house.woken] == ["ana", "ben"]
+    assert house.woken[1][1] >= 6 + 2
 
 
 async def test_a_shard_that_stops_wakes_nobody_any_more(house: House) -> None:
