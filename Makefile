@@ -7,7 +7,7 @@ ENVIRONMENT := .venv/.complete
 
 # Which suites `make test` runs (SUITES="unit integration"), on how many processes, with which options.
 SUITES ?= unit contract integration simulation crash
-WORKERS ?= 3
+WORKERS ?= 2
 PYTEST_ARGS ?=
 TESTS = $(wildcard $(addprefix tests/,$(SUITES)))
 
