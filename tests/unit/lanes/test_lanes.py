@@ -3,40 +3,12 @@
 import asyncio
 
 import pytest
+from tests.unit.lanes.mails import DOWN, TAKEN, fail, handed_over, now, provider
 
-from emailflow_api.plans import DomainRate, ProviderPlan, Rate, Smtp
+from emailflow_api.plans import DomainRate
 from emailflow_runtime.app.breaker import TRIP_AFTER
 from emailflow_runtime.app.lanes import LONGEST_WAIT, Lane, LaneClosed, Lanes
-from emailflow_runtime.core.outcomes import Accepted, Deferred, Outcome, Refused, Unknown
-
-DOWN = Deferred("ConnectFailed", systemic=True)
-TAKEN = Accepted("ok")
-
-
-def provider(name: str = "relay", **rate: object) -> ProviderPlan:
-    return ProviderPlan("mail", name, Smtp(host="relay.example"), rate=Rate(**rate))  # type: ignore[arg-type]
-
-
-async def handed_over(lane: Lane, outcome: Outcome, address: str = "a@example.com") -> float:
-    """When one mail went out."""
-
-    async def answer() -> Outcome:
-        return outcome
-
-    async with lane.slot(address):
-        at = now()
-        await lane.watch(answer())
-        return at
-
-
-def now() -> float:
-    return asyncio.get_running_loop().time()
-
-
-async def fail(lane: Lane, times: int = TRIP_AFTER) -> None:
-    for _ in range(times):
-        await handed_over(lane, DOWN)
-
+from emailflow_runtime.core.outcomes import Deferred, Outcome, Refused, Unknown
 
 # --- rates ------------------------------------------------------------------------------------------
 
@@ -345,80 +317,3 @@ async def test_who_owns_no_shard_any_more_says_nothing_of_providers() -> None:
     assert lanes.states() == []
     lanes.share(0.5)
     lanes.to(provider()).check()
-
-
-# --- another way to the same provider ----------------------------------------------------------------
-
-
-async def test_a_provider_that_is_down_is_tried_at_once_with_other_credentials() -> None:
-    lane = Lane(provider(), 1.0)
-    lane.goes_through("old")
-    await fail(lane)
-
-    lane.goes_through("new")
-
-    assert await handed_over(lane, TAKEN) == now()
-    assert not lane.down
-
-
-async def test_the_same_credentials_change_nothing() -> None:
-    lane = Lane(provider(), 1.0)
-    lane.goes_through("old")
-    await fail(lane)
-
-    lane.goes_through("old")
-
-    with pytest.raises(LaneClosed):
-        lane.check()
-
-
-async def test_one_mail_tries_other_credentials_and_the_others_wait_for_what_comes_of_it() -> None:
-    lane = Lane(provider(), 1.0)
-    lane.goes_through("old")
-    await fail(lane)
-    lane.goes_through("new")
-    async with lane.slot("a@example.com"):
-        with pytest.raises(LaneClosed):
-            lane.check()
-
-    await handed_over(lane, DOWN)
-
-    with pytest.raises(LaneClosed):
-        lane.check()
-
-
-async def test_what_fails_by_the_old_credentials_says_nothing_about_the_new_ones() -> None:
-    lane = Lane(provider(), 1.0)
-    lane.goes_through("old")
-    for _ in range(TRIP_AFTER):
-        await handed_over(lane, TAKEN)
-    hold = asyncio.Event()
-
-    async def held() -> Outcome:
-        await hold.wait()
-        return DOWN
-
-    async def begun_before() -> None:
-        async with lane.slot("a@example.com"):
-            await lane.watch(held())
-
-    before = [asyncio.create_task(begun_before()) for _ in range(TRIP_AFTER)]
-    await asyncio.sleep(1)
-    lane.goes_through("new")
-    hold.set()
-    await asyncio.gather(*before)
-
-    lane.check()
-
-
-async def test_other_credentials_don_t_hurry_a_provider_that_says_when() -> None:
-    lane = Lane(provider(), 1.0)
-    lane.goes_through("old")
-    await handed_over(lane, Deferred("Throttled", systemic=True, retry_after=300))
-
-    lane.goes_through("new")
-
-    with pytest.raises(LaneClosed):
-        lane.check()
-    await asyncio.sleep(300)
-    lane.check()
