@@ -176,6 +176,11 @@ def post(dev, event_id, address=CANARIES["address"], **headers):
     for name, value in {**attributes, "content-type": "application/json", **headers}.items():
         request.add_header(name.replace("_", "-"), value)
     request.add_header("authorization", f"Bearer {CANARIES['token']}")
+    return status(request)
+
+
+def status(request):
+    """What it is answered with, whatever that is."""
     try:
         with urllib.request.urlopen(request, timeout=20) as answer:
             return answer.status
@@ -342,13 +347,7 @@ def put_aside(dev):
 
 def visit(dev, path):
     """Follow a link, as one click does; the status."""
-    request = urllib.request.Request(f"{dev.url}{path}", data=b"List-Unsubscribe=One-Click")
-    try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return answer.status
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code
+    return status(urllib.request.Request(f"{dev.url}{path}", data=b"List-Unsubscribe=One-Click"))
 
 
 def test_a_trace_goes_from_the_producer_to_the_provider_s_answer(make_dev, collector, monkeypatch):
