@@ -26,6 +26,8 @@ from emailflow_runtime.errors import EmailFlowError
 
 AT_ONCE = 500
 """Journeys that are loaded together: each question takes as long as dozens of journeys in it."""
+HANDED_OUT = 10 * AT_ONCE
+"""Waits that are taken out without a pause: more would hold the event loop, and with it the lease."""
 RETRY_AFTER = 1.0
 TRY_AGAIN = 2 * SECOND
 """After so long a wake-up that failed is tried again (nanoseconds)."""
@@ -104,7 +106,7 @@ class Timers:
         self._sooner.clear()
         now = self._clock.now()
         self._taken = max(self._taken, now)
-        for wait in self._waits.take(now, AT_ONCE * 10):
+        for wait in self._waits.take(now, HANDED_OUT):
             self._due.setdefault(wait.flow, deque()).append(wait)
         for flow in list(self._due):
             self.resume(flow)

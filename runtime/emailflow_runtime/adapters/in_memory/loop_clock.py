@@ -6,15 +6,13 @@ SECOND = 1_000_000_000
 
 
 class LoopClock:
-    """The port Clock. `start` is what it says (nanoseconds since 1970 UTC) when the loop says `zero`;
-    `skew` (nanoseconds) is how far it goes wrong."""
+    """The port Clock. `start` is what it says (nanoseconds since 1970 UTC) when the loop says `zero`."""
 
-    def __init__(self, start: int, *, zero: float = 0.0, skew: int = 0) -> None:
+    def __init__(self, start: int, *, zero: float = 0.0) -> None:
         self.start = start
         self.zero = zero
-        self.skew = skew
 
     def now(self) -> int:
         """See Clock."""
         passed = asyncio.get_running_loop().time() - self.zero
-        return self.start + self.skew + int(passed * SECOND)
+        return self.start + int(passed * SECOND)
