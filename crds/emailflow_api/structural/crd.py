@@ -11,6 +11,8 @@ from emailflow_api.kinds.metadata import GROUP, VERSION, Column, Resource
 from emailflow_api.kinds.rule import Rule
 from emailflow_api.structural.schema import Schema, inlined_schema
 
+CATEGORY = "emailflow-all"
+"""Of all kinds. kubectl takes a category's name before a kind's singular, so `emailflow` can't be it."""
 NAME_IS_A_LABEL = Rule(
     cel="!self.metadata.name.contains('.') && self.metadata.name.size() <= 63",
     message="metadata.name must be a DNS label: no dots, at most 63 characters",
@@ -39,7 +41,7 @@ def custom_resource_definition(kind: type[Resource]) -> dict[str, Any]:
         "plural": definition.plural,
         "singular": name.lower(),
         "shortNames": [definition.short],
-        "categories": ["emailflow"],
+        "categories": [CATEGORY],
     }
     return {
         "apiVersion": "apiextensions.k8s.io/v1",

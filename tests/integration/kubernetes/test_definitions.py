@@ -51,6 +51,29 @@ def test_short_names_name_the_kind(apiserver, namespace, definition):
 
 
 @BY_PLURAL
+def test_an_object_is_found_by_kind_and_name(apiserver, namespace, definition):
+    """A category of that name would be taken for a list of all kinds, which no name can follow."""
+    manifest = a_manifest(definition)
+    where = f"--namespace={namespace}"
+    apiserver("create", where, "--filename=-", manifests=yaml.dump(manifest))
+    kind, name = manifest["kind"].lower(), manifest["metadata"]["name"]
+    assert apiserver("get", kind, name, where, "--output=name").strip() == f"{kind}.emailflow.dev/{name}"
+    apiserver("describe", kind, name, where)
+    apiserver("delete", kind, name, where)
+
+
+def test_the_kinds_have_a_category_and_deleting_flows_deletes_nothing_else(apiserver, namespace):
+    where = f"--namespace={namespace}"
+    for definition in DEFINITIONS:
+        apiserver("create", where, "--filename=-", manifests=yaml.dump(a_manifest(definition)))
+    assert len(apiserver("get", "emailflow-all", where, "--output=name").split()) == len(DEFINITIONS)
+    apiserver("delete", "emailflow", "--all", where)
+    left = apiserver("get", "emailflow-all", where, "--output=name").split()
+    assert len(left) == len(DEFINITIONS) - 1
+    assert not [each for each in left if each.startswith("emailflow.emailflow.dev/")]
+
+
+@BY_PLURAL
 @pytest.mark.parametrize("side", ["client", "server"])
 def test_applying_twice_changes_nothing(apiserver, namespace, definition, side):
     manifest = yaml.dump(a_manifest(definition))

@@ -31,7 +31,7 @@ def test_each_kind_has_its_short_name_and_the_category(definitions):
     assert {kind: entry["shortNames"] for kind, entry in names.items()} == {
         kind: [short] for kind, short in SHORT_NAMES.items()
     }
-    assert all(entry["categories"] == ["emailflow"] for entry in names.values())
+    assert all(entry["categories"] == ["emailflow-all"] for entry in names.values())
 
 
 def test_a_definition_is_named_by_plural_and_group(definition):
