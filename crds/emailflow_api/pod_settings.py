@@ -10,8 +10,6 @@ import msgspec
 SETTINGS_FILE = "/etc/emailflow/settings/runtime.json"
 SECRETS_FOLDER = "/etc/emailflow/secrets"
 JWKS_FILE = "/etc/emailflow/issuer/jwks.json"
-AUDIENCE = "emailflow"
-"""Of the projected ServiceAccount tokens that the door takes."""
 EVENTS_PORT = 8080
 ADMIN_PORT = 8081
 
@@ -38,6 +36,14 @@ class PodSettings(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel
     """Events, links, webhooks: what the world may reach."""
     admin_port: int = ADMIN_PORT
     """/healthz, /readyz, /metrics: for the kubelet and Prometheus."""
+
+
+def audience(namespace: str, runtime: str) -> str:
+    """The audience of the ServiceAccount tokens that this runtime takes.
+
+    Each runtime has one of its own: who is given a token for one runtime can't use it at another.
+    """
+    return f"emailflow/{namespace}/{runtime}"
 
 
 def encode(settings: PodSettings) -> bytes:

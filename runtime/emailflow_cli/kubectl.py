@@ -109,12 +109,16 @@ class RuntimePods(NamedTuple):
 
     def one(self) -> str:
         """The name of one that is ready, else of one that runs. Raises KubectlFailed."""
+        return self.one_with_namespace()[1]
+
+    def one_with_namespace(self) -> tuple[str, str]:
+        """Namespace and name of one that is ready, else of one that runs. Raises KubectlFailed."""
         found = self.kubectl.get("pods", f"--selector={self.selector}")
         running = [pod for pod in found if pod.get("status", {}).get("phase") == "Running"]
         if not running:
             raise KubectlFailed(f"no pod of EmailRuntime {self.runtime} runs here (is --namespace its own?)")
-        name: str = max(running, key=_is_ready)["metadata"]["name"]
-        return name
+        about = max(running, key=_is_ready)["metadata"]
+        return about["namespace"], about["name"]
 
     def run(self, arguments: Sequence[str]) -> int:
         """Run `emailflow …` in one of them, on this terminal; how it ended. Raises KubectlFailed."""

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from emailflow_api.kinds import GROUP, RESOURCES
-from emailflow_api.pod_settings import AUDIENCE, EVENTS_PORT
+from emailflow_api.pod_settings import EVENTS_PORT, audience
 from emailflow_cli.kubectl import Context, Kubeconfig, Kubectl, KubectlFailed, Namespace, RuntimePods
 from emailflow_cli.output import Format, Output, fail, print_rows
 from emailflow_cli.send_event import post
@@ -213,9 +213,9 @@ def _sent(
 ) -> tuple[int, str]:
     """The status and the words that the door answers. Raises KubectlFailed."""
     token = os.environ.get("EMAILFLOW_TOKEN", "")
+    namespace, pod = RuntimePods(kubectl, runtime).one_with_namespace()
     if account:
-        token = kubectl.ask("create", "token", account, f"--audience={AUDIENCE}").strip()
-    pod = RuntimePods(kubectl, runtime).one()
+        token = kubectl.ask("create", "token", account, f"--audience={audience(namespace, runtime)}").strip()
     with kubectl.forwarded(f"pod/{pod}", EVENTS_PORT) as port:
         return asyncio.run(post(f"http://127.0.0.1:{port}/events", attributes, body, token))
 

@@ -199,7 +199,7 @@ def producer(shop: str) -> str:
 
 def start_producer(namespace: str) -> str:
     """A service's pod in a namespace; its name."""
-    cluster.apply(cluster.manifest("producer.yaml"), namespace)
+    cluster.apply(cluster.manifest("producer.yaml").replace("$NAMESPACE", namespace), namespace)
     wait("pod", "producer", namespace, until="condition=Ready")
     return "producer"
 

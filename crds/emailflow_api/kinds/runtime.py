@@ -65,7 +65,7 @@ class Door(ApiModel):
     tokens_secret_ref: SecretKeyReference | None = None
     """Bearer tokens that are let in, one a line."""
     service_accounts: bool = True
-    """Let in ServiceAccount tokens of the cluster whose audience is `emailflow`."""
+    """Let in ServiceAccount tokens of the cluster whose audience is `emailflow/<namespace>/<runtime>`."""
 
 
 class Delivery(ApiModel):

@@ -6,13 +6,13 @@ come from outside the pod, so they have a port of their own that answers nothing
 
 from typing import Any
 
+from emailflow_api.pod_settings import audience
 from emailflow_operator.injection.wishes import SidecarSettings, Wishes
 
 NAME = "emailflow"
 TOKEN_VOLUME = "emailflow-token"  # noqa: S105 - a volume's name
 SPOOL_VOLUME = "emailflow-spool"
 VOLUMES = (TOKEN_VOLUME, SPOOL_VOLUME)
-AUDIENCE = "emailflow"
 TOKEN_FOLDER = "/var/run/secrets/emailflow.dev"  # noqa: S105 - a folder's name
 SPOOL_FOLDER = "/var/lib/emailflow/spool"
 
@@ -66,7 +66,11 @@ def container(settings: SidecarSettings, wishes: Wishes, *, uid: int, grace_seco
 
 def volumes(settings: SidecarSettings, wishes: Wishes) -> list[dict[str, Any]]:
     """The token, which the kubelet renews in place, and the spool where there is one."""
-    token = {"path": "token", "audience": AUDIENCE, "expirationSeconds": settings.token_seconds}
+    token = {
+        "path": "token",
+        "audience": audience(*wishes.runtime),
+        "expirationSeconds": settings.token_seconds,
+    }
     found: list[dict[str, Any]] = [
         {"name": TOKEN_VOLUME, "projected": {"sources": [{"serviceAccountToken": token}]}}
     ]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from emailflow_api.pod_settings import AUDIENCE, PodSettings
+from emailflow_api.pod_settings import PodSettings, audience
 from emailflow_runtime.adapters.http_door import FileTokens, TokenVerifier
 from emailflow_runtime.adapters.http_door.errors import Unauthorized
 from emailflow_runtime.adapters.system_clock import SystemClock
@@ -41,7 +41,11 @@ def callers(settings: PodSettings, namespaces: Callable[[], Sequence[str]]) -> T
         keys = Path(settings.jwks)
         verifiers.append(
             ServiceAccountTokens(
-                keys, issuer=settings.issuer, audience=AUDIENCE, namespaces=namespaces, clock=SystemClock()
+                keys,
+                issuer=settings.issuer,
+                audience=audience(settings.namespace, settings.name),
+                namespaces=namespaces,
+                clock=SystemClock(),
             )
         )
     return AnyOf(verifiers) if verifiers else None

@@ -10,17 +10,17 @@ from emailflow_cli.kubectl_plugin import counts, plugin
 
 PODS = {
     "items": [
-        {"metadata": {"name": "starting"}, "status": {"phase": "Pending"}},
-        {"metadata": {"name": "old"}, "status": {"phase": "Running", "conditions": []}},
+        {"metadata": {"name": "starting", "namespace": "mail"}, "status": {"phase": "Pending"}},
+        {"metadata": {"name": "old", "namespace": "mail"}, "status": {"phase": "Running", "conditions": []}},
         {
-            "metadata": {"name": "ready"},
+            "metadata": {"name": "ready", "namespace": "mail"},
             "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
         },
     ]
 }
 KUBECTL = """#!/bin/sh
 printf '%s\\n' "$*" >> {folder}/asked
-case "$*" in *" get "*) cat {folder}/pods;; esac
+case "$*" in *"get pods"*) cat {folder}/pods;; esac
 """
 
 
@@ -63,6 +63,13 @@ def test_pods_are_found_by_the_runtime_s_labels(asked):
         "--namespace=mail get pods "
         "--selector=app.kubernetes.io/name=emailflow-runtime,emailflow.dev/runtime=eu --output=json"
     )
+
+
+def test_a_token_is_asked_for_with_the_audience_of_the_pods_runtime(asked):
+    """The namespace is the pod's: kubectl's own may come from its context."""
+    _, words = asked("events", "send", "com.example.a", "--runtime", "eu", "--service-account", "shop")
+
+    assert "create token shop --audience=emailflow/mail/eu" in words
 
 
 def test_logs_are_those_of_all_pods(asked):

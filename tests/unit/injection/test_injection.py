@@ -61,13 +61,13 @@ def test_events_go_to_the_runtime_that_is_named(injected):
     assert argument(pod, "sink") == "http://emailflow-main.mail.svc/events"
 
 
-def test_the_token_is_for_emailflow_only_and_expires(injected):
+def test_the_token_is_for_its_runtime_only_and_expires(injected):
     pod = injected()
     [volume] = [each for each in pod["spec"]["volumes"] if each["name"] == "emailflow-token"]
     [source] = volume["projected"]["sources"]
     assert source["serviceAccountToken"] == {
         "path": "token",
-        "audience": "emailflow",
+        "audience": "emailflow/shop/default",
         "expirationSeconds": 3600,
     }
     [mount] = sidecar_of(pod)["volumeMounts"]
