@@ -27,9 +27,9 @@ class PodSettings(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel
     keyring: str = ""
     """Keys that sign links."""
     tokens: str = ""
-    """Bearer tokens of the door."""
+    """Bearer tokens of the receiver."""
     issuer: str = ""
-    """Of ServiceAccount tokens; empty: the door takes none. The keys are in JWKS_FILE."""
+    """Of ServiceAccount tokens; empty: the receiver takes none. The keys are in JWKS_FILE."""
     jwks: str = ""
     secrets: str = SECRETS_FOLDER
     events_port: int = EVENTS_PORT

@@ -23,7 +23,7 @@ dead_letters = typer.Typer(no_args_is_help=True, help="What could not be handled
 
 Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Of the letters.")]
 Reason = Annotated[str, typer.Option(help="Of this reason only.")]
-Flow = Annotated[str, typer.Option(help="Of this flow (namespace/name) only, or of `_door`.")]
+Flow = Annotated[str, typer.Option(help="Of this flow (namespace/name) only, or of `_receiver`.")]
 Since = Annotated[str, typer.Option(help="Kept since then: RFC 3339, or PT1H for an hour ago.")]
 Everything = Annotated[bool, typer.Option("--all", help="All letters.")]
 
@@ -115,7 +115,7 @@ def redrive(
     creds: Creds = "",
     runtime: RuntimeName = "",
 ) -> None:
-    """Give letters to the flow that failed, once; a door's letters go through the door again.
+    """Give letters to the flow that failed, once; a receiver's letters go through the receiver again.
 
     Exits with 1 when one was refused; that one stays.
     """

@@ -69,7 +69,7 @@ async def _post(url: str, kind: str, data: dict[str, object]) -> None:
         body = json.dumps({**event, "data": data})
         async with session.post(f"{url}/events", data=body, headers=headers) as answer:
             if answer.status != 202:
-                raise SystemExit(f"the door answered {answer.status}: {await answer.text()}")
+                raise SystemExit(f"the receiver answered {answer.status}: {await answer.text()}")
 
 
 async def _welcomed(url: str, mails: int) -> None:

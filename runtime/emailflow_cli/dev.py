@@ -35,7 +35,7 @@ def dev(
     ] = None,
     tokens_file: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="Bearer tokens that the door asks for; else none."),
+        typer.Option(exists=True, dir_okay=False, help="Bearer tokens that are asked for; else none."),
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
     log_format: Annotated[LogFormat, typer.Option(help="How log lines look.")] = LogFormat.TEXT,

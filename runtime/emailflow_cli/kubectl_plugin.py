@@ -185,9 +185,9 @@ def send(
     context: Context = "",
     kubeconfig: Kubeconfig = "",
 ) -> None:
-    """Send one event to a runtime's door, through a forwarded port.
+    """Send one event to a runtime's receiver, through a forwarded port.
 
-    The door's token comes from EMAILFLOW_TOKEN, or is made for --service-account.
+    The receiver's token comes from EMAILFLOW_TOKEN, or is made for --service-account.
     """
     text = sys.stdin.read() if data == "-" else data
     try:
@@ -211,7 +211,7 @@ def send(
 def _sent(
     kubectl: Kubectl, runtime: str, account: str, attributes: dict[str, str], body: Any
 ) -> tuple[int, str]:
-    """The status and the words that the door answers. Raises KubectlFailed."""
+    """The status and the words that the receiver answers. Raises KubectlFailed."""
     token = os.environ.get("EMAILFLOW_TOKEN", "")
     namespace, pod = RuntimePods(kubectl, runtime).one_with_namespace()
     if account:

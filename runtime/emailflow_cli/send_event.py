@@ -1,4 +1,4 @@
-"""`emailflow send-event`: one CloudEvent to a door, made with the CloudEvents SDK, as a producer would."""
+"""`emailflow send-event`: one CloudEvent to a receiver, made with the CloudEvents SDK, as producers do."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ import typer
 def send_event(
     event_type: Annotated[str, typer.Argument(metavar="TYPE", help="The CloudEvents type.")],
     data: Annotated[str, typer.Option("--data", "-d", help="JSON data, or - for standard input.")] = "{}",
-    url: Annotated[str, typer.Option(help="The door.")] = "http://127.0.0.1:8080/events",
+    url: Annotated[str, typer.Option(help="The receiver.")] = "http://127.0.0.1:8080/events",
     source: Annotated[str, typer.Option(help="The CloudEvents source.")] = "/emailflow/cli",
     event_id: Annotated[str, typer.Option("--id", help="The CloudEvents id; else a new one.")] = "",
     subject: Annotated[str, typer.Option(help="The CloudEvents subject.")] = "",
@@ -20,7 +20,7 @@ def send_event(
         str, typer.Option(envvar="EMAILFLOW_TOKEN", help="Bearer token; better by the variable.")
     ] = "",
 ) -> None:
-    """Send one event, and say what the door answered. Exits with 1 when it was not accepted."""
+    """Send one event, and say what the receiver answered. Exits with 1 when it was not accepted."""
     text = sys.stdin.read() if data == "-" else data
     try:
         body = json.loads(text)
@@ -39,7 +39,7 @@ def send_event(
 
 
 async def post(url: str, attributes: dict[str, str], body: Any, token: str) -> tuple[int, str]:
-    """The status and the words of the door's answer; 0 when nobody answers."""
+    """The status and the words of the receiver's answer; 0 when nobody answers."""
     import aiohttp
     from cloudevents.v1.conversion import to_structured
     from cloudevents.v1.http import CloudEvent

@@ -1,4 +1,4 @@
-"""`emailflow sidecar`: events of one pod, taken on loopback and brought to a runtime's door."""
+"""`emailflow sidecar`: events of one pod, taken on loopback and brought to a runtime's receiver."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ SMALLEST_SPOOL = 4 << 20
 
 def sidecar(
     sink: Annotated[
-        str, typer.Option(help="The runtime's door, such as http://emailflow-default.mail.svc/events.")
+        str, typer.Option(help="The runtime's receiver, such as http://emailflow-default.mail.svc/events.")
     ],
     token: Annotated[
         Path | None, typer.Option(help="The file of the token to send; read again as it changes.")
@@ -42,7 +42,7 @@ def sidecar(
         Path | None, typer.Option(help='Write {"events":…,"health":…} here when ready.')
     ] = None,
 ) -> None:
-    """Take CloudEvents on loopback and bring them to a runtime's door.
+    """Take CloudEvents on loopback and bring them to a runtime's receiver.
 
     Answers 202 when the runtime has the event on disk, or with a spool as soon as this pod has.
     """

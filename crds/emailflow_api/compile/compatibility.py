@@ -3,7 +3,7 @@
 JSON Schemas can't be compared in general. Judged are the keywords that contracts are made of, one by one; a
 change of any other is reported as one that can't be judged, so that nothing breaks unseen. A field that is
 added to an open object counts as one that nobody sent before (who lists fields means them, as in
-`contracts`); everything else is taken as the door takes it.
+`contracts`); everything else is taken as the receiver takes it.
 """
 
 from collections.abc import Iterator, Mapping

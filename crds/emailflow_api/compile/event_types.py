@@ -54,7 +54,7 @@ def _mapping(expressions: CheckedExpressions, declared: ContactMapping) -> p.Con
 
 
 def _check_schema(report: Report, schema: dict[str, Any]) -> None:
-    """The door compiles the same schema with the same library: what passes here works there."""
+    """The receiver compiles the same schema with the same library: what passes here works there."""
     try:
         jsonschema_rs.validator_for(schema, retriever=_refuse)
     except ValueError as error:

@@ -12,7 +12,7 @@ _ALLOWED = frozenset(map(chr, range(0x21, 0x7F))) - frozenset(".*>%")
 CONTACTS_CONSUMER = "_contacts"
 """The system consumer that alone writes contacts, one per shard."""
 DOOR_CONSUMER = "_door"
-"""The system consumer of IN, shared by the doors of all runtime pods."""
+"""The system consumer of IN, shared by the receivers of all runtime pods."""
 
 FACTS = frozenset(
     f"dev.emailflow.{fact}"
@@ -119,12 +119,12 @@ class Names(NamedTuple):
 
     def event_subject(self, shard: int, event_type: str) -> str:
         """Where an event of this type stands in EVENTS: below `own` what journeys did, below `in` what
-        doors let in."""
+        receivers let in."""
         side = "own" if event_type in FACTS else "in"
         return f"{self.subject_prefix}.events.{shard}.{side}.{type_tokens(event_type)}"
 
     def shard_arrivals(self, shard: int) -> str:
-        """All events of one shard that doors let in."""
+        """All events of one shard that receivers let in."""
         return f"{self.subject_prefix}.events.{shard}.in.>"
 
     def shard_events(self, shard: int) -> str:
@@ -132,7 +132,7 @@ class Names(NamedTuple):
         return f"{self.subject_prefix}.events.{shard}.>"
 
     def dead_letter_subject(self, reason: str, origin: str) -> str:
-        """Where a dead letter stands; `origin` is a flow's id, or `_door`."""
+        """Where a dead letter stands; `origin` is a flow's id, or `_receiver`."""
         return f"{self.subject_prefix}.deadletter.{reason}.{origin}"
 
     def state_subjects(self, shard: int) -> "StateSubjects":

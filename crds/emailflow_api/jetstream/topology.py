@@ -55,7 +55,7 @@ def streams(
             "allow_atomic": True,
             # Unless it is said, nats-server 2.15 takes no more than 1,000; it can't be changed later.
             "max_consumers": MAX_FLOWS,
-            # Full means 503 at the door, never a silently forgotten event.
+            # Full means 503 at the receiver, never a silently forgotten event.
             "discard": "new",
             "max_bytes": events_bytes,
         },
@@ -145,7 +145,7 @@ def system_consumers(names: Names, shards: int) -> list[tuple[str, Config]]:
 
 
 def door_consumer() -> Config:
-    """The system consumer of IN: a work queue has one, and all doors share it."""
+    """The system consumer of IN: a work queue has one, and all receivers share it."""
     return {
         "durable_name": DOOR_CONSUMER,
         "name": DOOR_CONSUMER,

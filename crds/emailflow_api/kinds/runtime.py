@@ -55,7 +55,7 @@ class AllowedNamespaces(ApiModel):
     """With Selector: which namespaces."""
 
 
-class Door(ApiModel):
+class Receiver(ApiModel):
     """Where events come in over HTTP."""
 
     unknown_types: Literal["Allow", "Reject"] = "Allow"
@@ -158,7 +158,7 @@ class EmailRuntimeSpec(ApiModel):
     """The keyring that signs links; rotated by adding a key. Absent: the operator makes one."""
     allowed_namespaces: AllowedNamespaces = Field(default_factory=AllowedNamespaces)
     """Whose flows may use this runtime. Absent: those of its own namespace."""
-    door: Door = Field(default_factory=Door)
+    receiver: Receiver = Field(default_factory=Receiver)
     """Where events come in over HTTP."""
     delivery: Delivery = Field(default_factory=Delivery)
     """Whether mails really go out. Absent: they do."""

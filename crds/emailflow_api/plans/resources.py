@@ -238,7 +238,7 @@ class RuntimePlan(Plan, frozen=True):
     max_body_bytes: int = 1_048_576
     unknown_types: str = "Allow"
     service_accounts: bool = False
-    """Whether the door takes projected ServiceAccount tokens of the cluster (DESIGN section 4, Sidecar)."""
+    """Whether the receiver takes projected ServiceAccount tokens of the cluster (DESIGN 4, Sidecar)."""
     namespaces: tuple[str, ...] = ()
     """Whose flows, and whose ServiceAccounts, it serves; `*`: everybody's."""
     delivery: Delivery = Delivery()

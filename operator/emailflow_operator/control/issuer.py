@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 async def read_issuer(world: World) -> None:
-    """Note the issuer and its keys. Where they may not be read, doors take no such tokens.
+    """Note the issuer and its keys. Where they may not be read, receivers take no such tokens.
 
     Raises KubernetesUnreachable.
     """
@@ -20,7 +20,8 @@ async def read_issuer(world: World) -> None:
         keys = await world.api.get("/openid/v1/jwks")
     except KubernetesRefused as refused:
         log.warning(
-            "the cluster's token issuer can't be read, so doors take no ServiceAccount tokens: %s", refused
+            "the cluster's token issuer can't be read: receivers take no ServiceAccount tokens: %s",
+            refused,
         )
         return
     if discovered and keys and keys.get("keys"):

@@ -18,7 +18,7 @@ SPOOL_FOLDER = "/var/lib/emailflow/spool"
 
 
 def sink_of(runtime: tuple[str, str]) -> str:
-    """The door of a runtime (namespace, name): its Service."""
+    """The receiver of a runtime (namespace, name): its Service."""
     namespace, name = runtime
     return f"http://emailflow-{name}.{namespace}.svc/events"
 

@@ -1,7 +1,7 @@
-"""A runtime's door, as the sidecar sees it: events go out over HTTP with a token, outcomes come back.
+"""A runtime's receiver, as the sidecar sees it: events go out over HTTP with a token, outcomes come back.
 
-One call is one try. Reasons and messages are the door's own, so that a producer reads the same words with a
-sidecar as without. Binary mode where the event fits into headers, since it makes no body larger.
+One call is one try. Reasons and messages are the receiver's own, so that a producer reads the same words with
+a sidecar as without. Binary mode where the event fits into headers, since it makes no body larger.
 """
 
 import json
@@ -21,7 +21,7 @@ from emailflow_runtime.errors import EmailFlowError, Forbidden, InvalidEvent, Ov
 CONNECTIONS = 8
 CONNECT_SECONDS = 3.0
 TOTAL_SECONDS = 15.0
-"""For one request: the door itself gives up earlier."""
+"""For one request: the receiver itself gives up earlier."""
 LARGEST_ANSWER = 1 << 20
 
 _REFUSALS: Mapping[int, type[EmailFlowError]] = {
@@ -33,7 +33,7 @@ _REFUSALS: Mapping[int, type[EmailFlowError]] = {
 
 
 class SinkUnreachable(Unavailable):
-    """The door does not answer, or what answers is no door."""
+    """The receiver does not answer, or what answers is no receiver."""
 
     reason = "SinkUnreachable"
 
@@ -45,7 +45,7 @@ class TokenUnreadable(Unavailable):
 
 
 class TokenRefused(Unavailable):
-    """The door doesn't know the token: its own configuration, or ours, has to change."""
+    """The receiver doesn't know the token: its own configuration, or ours, has to change."""
 
     reason = "TokenRefused"
 
@@ -100,7 +100,7 @@ class HttpSink:
             ) as answer:
                 return answer.status, answer.headers, await answer.content.read(LARGEST_ANSWER)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            what = f"the runtime's door does not answer: {type(error).__name__}"
+            what = f"the runtime's receiver does not answer: {type(error).__name__}"
             raise SinkUnreachable(what, retry_after=2) from None
 
 
@@ -157,17 +157,17 @@ def _outcome(status: int, said: Any, retry_after: int) -> Outcome:
         return None
     words = said if isinstance(said, dict) else {}
     reason, message = words.get("reason"), words.get("message")
-    text = message if isinstance(message, str) else f"the runtime's door answered {status}"
+    text = message if isinstance(message, str) else f"the runtime's receiver answered {status}"
     if status == 429:
         error: EmailFlowError = Overloaded(text, retry_after=retry_after)
     elif status in _REFUSALS and isinstance(reason, str):
         error = _REFUSALS[status](text)
     elif status == 401:
-        return TokenRefused("the runtime's door doesn't know the sidecar's token", retry_after=5)
+        return TokenRefused("the runtime's receiver doesn't know the sidecar's token", retry_after=5)
     elif status in (408, 500, 502, 503, 504):
         error = Unavailable(text, retry_after=retry_after)
     else:
-        return SinkUnreachable(f"expected a door at the sink, got an answer with {status}", retry_after=5)
+        return SinkUnreachable(f"expected a receiver at the sink, got an answer with {status}", retry_after=5)
     if isinstance(reason, str) and status != 500:
         error.reason = reason
     return error

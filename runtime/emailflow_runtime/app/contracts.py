@@ -1,4 +1,4 @@
-"""Contracts at the door: an event whose type has an EventType is checked against its schema.
+"""Contracts at the receiver: an event whose type has an EventType is checked against its schema.
 
 What happens to one that breaks it is the EventType's to say. Nothing is fetched: references stay inside
 the schema.
@@ -23,7 +23,7 @@ class ContractBroken(InvalidEvent):
 
 
 class UnknownType(InvalidEvent):
-    """The runtime takes only types that have an EventType (`door.unknownTypes: Reject`)."""
+    """The runtime takes only types that have an EventType (`receiver.unknownTypes: Reject`)."""
 
     reason = "UnknownType"
 

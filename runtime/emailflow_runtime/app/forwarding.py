@@ -1,7 +1,8 @@
-"""Forwarding events to a door: what the sidecar does with an event that it doesn't keep itself.
+"""Forwarding events to a receiver: what the sidecar does with an event that it doesn't keep itself.
 
-An event is accepted when the door has accepted it, and not before. It is sent again as long as its producer
-waits, which is safe: the door knows a repeat by source and id. Events that wait go together in one request.
+An event is accepted when the receiver has accepted it, and not before. It is sent again as long as its
+producer waits, which is safe: the receiver knows a repeat by source and id. Events that wait go together in
+one request.
 """
 
 import asyncio
@@ -16,24 +17,24 @@ from emailflow_runtime.errors import EmailFlowError, Overloaded, Unavailable
 BUDGET = 5.0
 """Seconds that a producer is kept waiting; its own time-out should be longer."""
 LANES = 4
-"""Requests to the door at once."""
+"""Requests to the receiver at once."""
 MAX_ITEMS = 100
 MAX_BYTES = 256 * 1024
-"""Of data in one request, unless a single event is larger: below what doors take (1 MiB by default)."""
+"""Of data in one request, unless a single event is larger: below what receivers take (1 MiB by default)."""
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
 
 log = logging.getLogger(__name__)
 
 Outcome = EmailFlowError | None
-"""None: accepted. Unavailable: may be sent again. Anything else: refused, with the door's own reason."""
+"""None: accepted. Unavailable: may be sent again. Anything else: refused, with the receiver's own reason."""
 
 
 class Sink(Protocol):
-    """A door somewhere else."""
+    """A receiver somewhere else."""
 
     async def send(self, events: Sequence[CloudEvent]) -> list[Outcome]:
-        """Send events once, in order, and give an outcome for each. Never raises for what the door does."""
+        """Send events once, in order, and give each an outcome. Never raises for what a receiver does."""
 
 
 class _Waiting(NamedTuple):
@@ -49,10 +50,10 @@ class Forwarder:
         self._budget = budget
         self._waiting: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
-        self._trouble = Unavailable("the door has not answered in time", retry_after=2)
+        self._trouble = Unavailable("the receiver has not answered in time", retry_after=2)
 
     async def accept(self, event: CloudEvent) -> None:
-        """See Ingest. Raises what the door says, Unavailable when it can't be reached within the budget."""
+        """See Ingest. Raises what the receiver says, Unavailable when it is out of reach for the budget."""
         accepted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(event, accepted))
         self._wake.set()

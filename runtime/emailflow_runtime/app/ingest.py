@@ -1,4 +1,4 @@
-"""Ingest: the one way into the log for every door. Checks the contract, finds the contact, appends.
+"""Ingest: the one way into the log for every receiver. Checks the contract, finds the contact, appends.
 
 Events that arrive together share one commit, so that durable does not mean slow. What it accepts is on
 disk; what it can't place at once it refuses at once, so that memory stays bounded.
@@ -19,13 +19,13 @@ from emailflow_runtime.core.publication import PREFIX
 from emailflow_runtime.errors import EmailFlowError, InvalidEvent, Overloaded, Unavailable
 
 FULL = 0.9
-"""Share of the log's bound from which doors take nothing more: the rest is the relay's."""
+"""Share of the log's bound from which receivers take nothing more: the rest is the relay's."""
 LOOK_EVERY = 1.0
 MAX_WAITING = 20_000
 MAX_BATCH = 500
 GROUPS_AHEAD = 1
 """Groups that wait for the one that is being written."""
-DOOR = "_door"
+RECEIVER = "_receiver"
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class LogIngest:
             return True
         if plan.on_invalid == "Reject":
             raise ContractBroken(f"{broken} of EventType {plan.name}")
-        await self._dead_letters.keep(DeadLetter(ContractBroken.reason, broken, DOOR, event))
+        await self._dead_letters.keep(DeadLetter(ContractBroken.reason, broken, RECEIVER, event))
         return False
 
     async def run(self) -> None:
@@ -166,7 +166,7 @@ class LogIngest:
         if new:
             claimed = await self._aliases.claim(new)
             if claimed != new:
-                # Another door met the same new contact at this moment; its word stands.
+                # Another receiver met the same new contact at this moment; its word stands.
                 return [_key_of(each, {**known, **claimed}) for each in group]
         return keys
 

@@ -1,4 +1,4 @@
-"""Dead letters, handed on: each to the one flow that could not handle it, once, or through the door again.
+"""Dead letters, handed on: each to the one flow that could not handle it, once, or by the receiver again.
 
 What is redriven is in the log before its letter goes, and the log's entry names the letter: a crash between
 the two means a second redrive, which changes nothing. It decides nothing about the event itself.
@@ -13,7 +13,7 @@ import msgspec
 from emailflow_api.jetstream.naming import CONTACTS_CONSUMER
 from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.contracts import ContractBroken
-from emailflow_runtime.app.ingest import DOOR, LogIngest
+from emailflow_runtime.app.ingest import RECEIVER, LogIngest
 from emailflow_runtime.app.stores import Aliases, DeadLetter, EventLog, LogEntry
 from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.core.identity import shard_of
@@ -71,18 +71,18 @@ class Redriver:
     async def redrive(self, letter: Letter) -> None:
         """Return when the event is in the log and the letter is gone.
 
-        Raises RedriveRefused, InvalidEvent (a door's letter that breaks its contract still), Unavailable.
+        Raises RedriveRefused, InvalidEvent (a receiver's letter that breaks its contract still), Unavailable.
         """
         if letter.event is None:
             raise RedriveRefused("what came was no event: mend it where it came from, and send it again")
-        if letter.origin in {DOOR, CONTACTS_CONSUMER}:
+        if letter.origin in {RECEIVER, CONTACTS_CONSUMER}:
             # A flow that has decided on it already takes it for a repeat.
-            await self._through_the_door(letter.event)
+            await self._through_the_receiver(letter.event)
         else:
             await self._log.append([await self._entry(letter, letter.event)])
         await self._letters.discard(letter.sequence)
 
-    async def _through_the_door(self, event: CloudEvent) -> None:
+    async def _through_the_receiver(self, event: CloudEvent) -> None:
         ingest = LogIngest(self._catalog, self._log, self._aliases, _Refusing())
         storing = asyncio.create_task(ingest.run())
         try:
@@ -130,7 +130,7 @@ class Redriver:
 
 
 class _Refusing:
-    """DeadLetters for a door that must not keep again what is a dead letter already."""
+    """DeadLetters for a receiver that must not keep again what is a dead letter already."""
 
     async def keep(self, letter: DeadLetter) -> None:
         """Raises ContractBroken."""

@@ -225,7 +225,7 @@ class Feeds(Protocol):
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """What could not be handled: `origin` is a flow's id or `_door`."""
+    """What could not be handled: `origin` is a flow's id or `_receiver`."""
 
     reason: str
     message: str

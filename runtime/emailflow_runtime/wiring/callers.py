@@ -1,4 +1,4 @@
-"""Who may send events to a pod: bearers of the door's own tokens, and ServiceAccounts of the cluster."""
+"""Who may send events to a pod: bearers of the receiver's own tokens, and ServiceAccounts of the cluster."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,7 +29,7 @@ class AnyOf:
 
 
 def callers(settings: PodSettings, namespaces: Callable[[], Sequence[str]]) -> TokenVerifier | None:
-    """Who is let in by these settings; None: everybody who reaches the door. `namespaces` are those whose
+    """Who is let in by these settings; None: everybody who reaches the receiver. `namespaces` are those whose
     ServiceAccounts may send, now (`*`: all)."""
     verifiers: list[TokenVerifier] = []
     if settings.tokens:

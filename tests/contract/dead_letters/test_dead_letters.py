@@ -8,7 +8,7 @@ from emailflow_runtime.core.cloudevents.event import CloudEvent
 EVENT = CloudEvent(id="e1", source="/shop", type="com.example.cart.updated", data=b'{"total": 1}')
 
 
-@pytest.mark.parametrize("origin", ["shop_cart", "_door"])
+@pytest.mark.parametrize("origin", ["shop_cart", "_receiver"])
 async def test_a_letter_is_kept_whole(process, backend, origin):
     letter = DeadLetter("LoopDetected", "hops: expected 16 at most", origin, EVENT, "c1", 7)
 

@@ -167,7 +167,7 @@ def test_a_letter_of_the_door_goes_through_its_checks_again(dev, operator):
     declare(dev, MENDED + CONTRACT.replace("REQUIRED", "age"))
     until_declared(dev, "ready")
     sign_up(dev)
-    assert until(lambda: [each["flow"] for each in operator.letters()] == ["_door"])
+    assert until(lambda: [each["flow"] for each in operator.letters()] == ["_receiver"])
 
     refused = operator.run("redrive", "--all")
     assert refused.returncode == 1

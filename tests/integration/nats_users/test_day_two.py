@@ -79,8 +79,12 @@ async def test_the_runtime_s_user_may_do_all_of_it(installation, operator):
 
 async def test_what_was_no_event_is_shown_as_it_came(installation, operator):
     runtime = await installation.connect(Role.RUNTIME)
-    headers = {"EmailFlow-Reason": "InvalidData", "EmailFlow-Origin": "_door", "EmailFlow-Message": "no JSON"}
-    subject = NAMES.dead_letter_subject("InvalidData", "_door")
+    headers = {
+        "EmailFlow-Reason": "InvalidData",
+        "EmailFlow-Origin": "_receiver",
+        "EmailFlow-Message": "no JSON",
+    }
+    subject = NAMES.dead_letter_subject("InvalidData", "_receiver")
     await runtime.request(
         subject, b"\xff{nonsense", {**headers, "Content-Type": "application/cloudevents+json"}
     )
@@ -88,6 +92,6 @@ async def test_what_was_no_event_is_shown_as_it_came(installation, operator):
     async with asyncio.timeout(20):
         (letter,) = [each async for each in DeadLetterReader(runtime, NAMES).letters(reason="InvalidData")]
 
-    assert (letter.event, letter.raw, letter.origin) == (None, b"\xff{nonsense", "_door")
+    assert (letter.event, letter.raw, letter.origin) == (None, b"\xff{nonsense", "_receiver")
     assert letter.message == "no JSON"
     await runtime.close()

@@ -20,7 +20,7 @@ MAY_PUBLISH = {
     IN: {PRODUCER, SIDECAR, RUNTIME},
     EVENT: {RUNTIME},
     f"{SUBJECTS}.state.0.epoch": {RUNTIME},
-    f"{SUBJECTS}.deadletter.Reason._door": {RUNTIME},
+    f"{SUBJECTS}.deadletter.Reason._receiver": {RUNTIME},
     f"$KV.{PLANS}.current.flow.x": {OPERATOR},
     f"$KV.{REPORTS}.flow.0.x": {RUNTIME},
     f"$KV.{NAMES.bucket('CONSENT')}.x.offers": {RUNTIME},

@@ -133,8 +133,8 @@ async def served(
 ) -> OperatorProcess:
     """An operator, a runtime that is up, and a way to the mailbox."""
     operator: OperatorProcess = await start_operator("--watch-namespace", space.name)
-    open_door = ', door: {serviceAccounts: false}, publicUrl: "https://mail.example.com"'
-    space.apply(runtime(nats_server.url, open_door).replace("port: 2525", f"port: {mailbox[1]}"))
+    open_receiver = ', receiver: {serviceAccounts: false}, publicUrl: "https://mail.example.com"'
+    space.apply(runtime(nats_server.url, open_receiver).replace("port: 2525", f"port: {mailbox[1]}"))
     await space.becomes("emailruntimes", "default", ("True", "Succeeded"))
     await pod.start()
     return operator

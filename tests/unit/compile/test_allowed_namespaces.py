@@ -29,7 +29,7 @@ def test_a_runtime_takes_flows_of_allowed_namespaces(compile_text, sound, allowe
     found = compile_text(runtime=runtime, flow=flow_elsewhere(sound), extra=namespace)
     assert ("shop/welcome" in found.plans.flows) is taken
     assert [each.reason for each in found.findings] == ([] if taken else ["NotAllowed"])
-    # The door lets their ServiceAccounts in, and no others.
+    # The receiver lets their ServiceAccounts in, and no others.
     named = found.plans.runtime.namespaces
     assert ("shop" in named or "*" in named) is taken
     assert "default" in named or "*" in named

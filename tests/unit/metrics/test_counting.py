@@ -186,14 +186,14 @@ async def test_what_a_flow_had_goes_with_it(metrics):
 
 async def test_what_belongs_to_no_flow_and_no_provider_stays(metrics, story):
     metrics.declared = lambda: Declared([], [])
-    metrics.series.dead_letters("InvalidEvent", "_door").inc()
+    metrics.series.dead_letters("InvalidEvent", "_receiver").inc()
     story.enter()
     story.request()
     story.tell(f.MailSkipped, mail="m1", reason="NoConsent")
 
     page = await metrics.page()
 
-    assert b'emailflow_dead_letters_total{origin="_door",reason="InvalidEvent"} 1.0' in page
+    assert b'emailflow_dead_letters_total{origin="_receiver",reason="InvalidEvent"} 1.0' in page
     assert b'emailflow_mails_total{outcome="skipped",provider="",reason="NoConsent"} 1.0' in page
 
 

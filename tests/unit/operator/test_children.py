@@ -128,8 +128,8 @@ def test_settings_say_where_secrets_are() -> None:
     assert (settings.issuer, settings.jwks) == (ISSUER.url, "/etc/emailflow/issuer/jwks.json")
 
 
-def test_a_door_that_takes_no_service_accounts_knows_no_issuer() -> None:
-    made = children(runtime(door={"serviceAccounts": False}))
+def test_a_receiver_that_takes_no_service_accounts_knows_no_issuer() -> None:
+    made = children(runtime(receiver={"serviceAccounts": False}))
     assert settings_of(made).issuer == ""
     assert "jwks.json" not in made["ConfigMap", "emailflow-default"]["data"]
 

@@ -22,7 +22,7 @@ def children_of(
     settings = settings_text(runtime, nats_url, issuer, minted=minted)
     mounts = mounts_for(runtime, plans, minted=minted)
     return [
-        config_map(owner, settings, issuer if runtime.spec.door.service_accounts else Issuer()),
+        config_map(owner, settings, issuer if runtime.spec.receiver.service_accounts else Issuer()),
         *surroundings(owner),
         deployment(owner, runtime, image, settings, mounts),
     ]

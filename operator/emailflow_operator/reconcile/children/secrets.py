@@ -44,7 +44,7 @@ def mounts_for(runtime: EmailRuntime, plans: Plans | None, *, minted: bool) -> l
     spec = runtime.spec
     references = [
         spec.keys_secret_ref,
-        spec.door.tokens_secret_ref,
+        spec.receiver.tokens_secret_ref,
         spec.nats.credentials_secret_ref,
         spec.nats.ca_secret_ref,
     ]

@@ -42,7 +42,7 @@ def settings_text(runtime: EmailRuntime, nats_url: str, issuer: Issuer, *, minte
     credentials = _path(spec.nats.credentials_secret_ref)
     if minted:
         credentials = path_of(NATS_SECRET, runtime_credentials(runtime.name))
-    trusted = bool(issuer.url and issuer.jwks and spec.door.service_accounts)
+    trusted = bool(issuer.url and issuer.jwks and spec.receiver.service_accounts)
     settings = PodSettings(
         namespace=runtime.namespace,
         name=runtime.name,
@@ -51,7 +51,7 @@ def settings_text(runtime: EmailRuntime, nats_url: str, issuer: Issuer, *, minte
         nats_credentials=credentials,
         nats_ca=_path(spec.nats.ca_secret_ref),
         keyring=_path(spec.keys_secret_ref) or path_of(KEYS_SECRET, runtime.name),
-        tokens=_path(spec.door.tokens_secret_ref),
+        tokens=_path(spec.receiver.tokens_secret_ref),
         issuer=issuer.url if trusted else "",
         jwks=JWKS_FILE if trusted else "",
     )

@@ -109,4 +109,4 @@ class ServiceAccountTokens:
 
 
 def _unauthorized(why: str) -> Unauthorized:
-    return Unauthorized(f"Authorization: expected a ServiceAccount token for this door: {why}")
+    return Unauthorized(f"Authorization: expected a ServiceAccount token for this receiver: {why}")

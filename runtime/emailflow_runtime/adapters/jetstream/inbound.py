@@ -1,4 +1,4 @@
-"""Stream IN for the NATS door: one work queue, shared by the doors of all replicas.
+"""Stream IN for the NATS receiver: one work queue, shared by the receivers of all replicas.
 
 A pull is always under way, with a heartbeat: silence means that it was lost, and it is sent again.
 """
@@ -26,10 +26,10 @@ EXPIRES = 30
 HEARTBEAT = 2
 SILENCE = 2.5 * HEARTBEAT
 RETRY_AFTER = 0.5
-ORIGIN = "_door"
+ORIGIN = "_receiver"
 REPLY = "EmailFlow-Reply"
 """A token of the producer's: a refusal goes to the subject that it ends. JetStream itself answers the
-publish, and nobody may name any subject for the door to publish to."""
+publish, and nobody may name any subject for the receiver to publish to."""
 TOKEN = re.compile(r"[A-Za-z0-9_\-]{1,64}")
 
 log = logging.getLogger(__name__)

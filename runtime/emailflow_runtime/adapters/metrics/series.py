@@ -16,7 +16,7 @@ class Series:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
-        self._doors()
+        self._receivers()
         self._mails()
         self._inside()
 
@@ -44,15 +44,15 @@ class Series:
     def _histogram(self, name: str, text: str, bounds: tuple[float, ...], *labels: str) -> Histograms:
         return Histograms(self._registry, name, text, labels, bounds=bounds)
 
-    def _doors(self) -> None:
+    def _receivers(self) -> None:
         counter, histogram = self._counter, self._histogram
-        self.events_accepted = counter("events_accepted", "Events that doors have stored.")
-        self.events_refused = counter("events_refused", "Events that doors have refused.", "reason")
+        self.events_accepted = counter("events_accepted", "Events that receivers have stored.")
+        self.events_refused = counter("events_refused", "Events that receivers have refused.", "reason")
         self.accept_seconds = histogram(
-            "event_accept_seconds", "From an event at a door to its place on disk.", SHORT
+            "event_accept_seconds", "From an event at a receiver to its place on disk.", SHORT
         )
         self.dead_letters = counter(
-            "dead_letters", "Dead letters kept, by flow or `_door`.", "reason", "origin"
+            "dead_letters", "Dead letters kept, by flow or `_receiver`.", "reason", "origin"
         )
 
     def _mails(self) -> None:
@@ -96,7 +96,7 @@ class Series:
         lost = "Events that were purged before a flow had looked at them."
         self.behind_retention = gauge("flow_behind_retention_events", lost, "flow")
         self.log_fill = gauge(
-            "log_fill_ratio", "Share of its bound that EVENTS occupies; doors close at 0.9."
+            "log_fill_ratio", "Share of its bound that EVENTS occupies; receivers close at 0.9."
         )
         self.relay_backlog = gauge("relay_backlog_facts", "Facts that are not in EVENTS yet.", "shard")
         self.shard_owned = gauge("shard_owned", "1 while this process decides for the shard.", "shard")
