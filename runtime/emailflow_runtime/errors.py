@@ -51,6 +51,15 @@ class SecretNotFound(EmailFlowError):
     reason = "SecretNotFound"
 
 
+class ProgramNotFound(EmailFlowError):
+    """A program of the flow (an id) is not in PLANS, or needs a newer runtime: nothing of it is decided."""
+
+    reason = "ProgramNotFound"
+
+    def __init__(self, flow: str) -> None:
+        super().__init__(f"flow {flow}: a program is not there, or needs a newer runtime")
+
+
 class RenderError(EmailFlowError):
     """A template that has no result for this input. `reason` says which kind of failure."""
 

@@ -15,19 +15,26 @@ from emailflow_runtime.core.program import CompiledProgram
 
 
 class Programs(Mapping[str, CompiledProgram]):
-    """Compiled programs by revision. One that doesn't compile counts as absent; compile reports it."""
+    """Compiled programs by revision. One that doesn't compile counts as absent."""
 
     def __init__(self, plans: Plans, compiled: dict[str, CompiledProgram]) -> None:
         self._plans = plans
         self._compiled = {revision: compiled[revision] for revision in compiled if revision in plans.programs}
+        self.failed: set[str] = set()
+        """Revisions that don't compile here: the operator, of another release, could compile them."""
 
     def __getitem__(self, revision: str) -> CompiledProgram:
-        if revision not in self._compiled:
-            try:
-                self._compiled[revision] = CompiledProgram(self._plans.programs[revision])
-            except InvalidExpression as invalid:
-                raise KeyError(revision) from invalid
-        return self._compiled[revision]
+        compiled = self._compiled.get(revision)
+        if compiled is not None:
+            return compiled
+        if revision in self.failed:
+            raise KeyError(revision)
+        try:
+            compiled = self._compiled[revision] = CompiledProgram(self._plans.programs[revision])
+        except InvalidExpression as invalid:
+            self.failed.add(revision)
+            raise KeyError(revision) from invalid
+        return compiled
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._plans.programs)
@@ -52,6 +59,8 @@ class Catalog:
         self.plans = plans
         self.programs = Programs(plans, compiled)
         self._flows = {flow.id: flow for flow in plans.flows.values()}
+        self._usable: dict[str, FlowPlan] = {}
+        """By id, the flows that have been found to be usable."""
         self._mappings: dict[str, ContactMapping] = {}
         self._default = ContactMapping(None)
         caps = [cap for policy in plans.policies.values() for cap in policy.caps]
@@ -87,21 +96,42 @@ class Catalog:
             await self._changed.wait_for(lambda: set(self._flows) != from_)
 
     async def until_released(self, flow: str, provider: str = "") -> None:
-        """Return when neither flow, provider nor runtime is suspended (what is gone isn't)."""
+        """Return when the flow is usable, and neither it, the provider nor the runtime is suspended."""
         if not self.is_suspended(flow, provider):
             return
         async with self._changed:
             await self._changed.wait_for(lambda: not self.is_suspended(flow, provider))
 
+    async def until_usable(self, flow: str) -> None:
+        """Return when the flow is usable, suspended or not."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.flow(flow) is not None)
+
     def is_suspended(self, flow: str, provider: str = "") -> bool:
-        """Whether entries, timers and sends of this flow are held, or sends through this provider."""
-        held = (self.plans.runtime, self._flows.get(flow), self.plans.providers.get(provider))
-        return any(plan is not None and plan.suspend for plan in held)
+        """Whether entries, timers and sends of this flow are held, or sends through this provider. A flow
+        that can't be used, since a program of it is absent, is held like one that is suspended."""
+        plan = self.flow(flow)
+        if plan is None or plan.suspend or self.plans.runtime.suspend:
+            return True
+        known = self.plans.providers.get(provider)
+        return known is not None and known.suspend
 
     def flow(self, flow: str) -> FlowPlan | None:
-        """The flow of this id, if it can run."""
-        plan = self._flows.get(flow)
-        return plan if plan is not None and plan.revision in self.plans.programs else None
+        """The flow of this id, if it is usable: there is a program, which compiles, for each revision that
+        journeys may be on. By another one they would take another way."""
+        plan = self._usable.get(flow)
+        if plan is None and (plan := self._flows.get(flow)) is not None:
+            if not all(revision in self.programs for revision in _revisions(plan)):
+                return None
+            self._usable[flow] = plan
+        return plan
+
+    def may_be_used(self, flow: str) -> bool:
+        """Whether the flow is usable as far as is known: compiling what nobody needs yet costs time."""
+        plan, programs = self._flows.get(flow), self.plans.programs
+        return plan is not None and all(
+            revision in programs and revision not in self.programs.failed for revision in _revisions(plan)
+        )
 
     def flows(self) -> Mapping[str, FlowPlan]:
         """All flows by id."""
@@ -141,3 +171,7 @@ class Catalog:
                 return self._default
             self._mappings[kind] = ContactMapping(contract.contact)
         return self._mappings[kind]
+
+
+def _revisions(flow: FlowPlan) -> tuple[str, ...]:
+    return (flow.revision, *flow.earlier)

@@ -43,6 +43,7 @@ from emailflow_runtime.core.publication import publish
 from emailflow_runtime.core.reactions.course import Setting
 from emailflow_runtime.core.reactions.mailing import Delivery
 from emailflow_runtime.core.reactions.react import react
+from emailflow_runtime.errors import ProgramNotFound
 
 REMEMBERED_EVENTS = 4096
 """Hashes in a companion message, the newest (DESIGN section 5)."""
@@ -98,11 +99,11 @@ class Desk:
         return self._enrolments.get(key)
 
     async def setting(self, key: EnrolmentKey) -> Setting | None:
-        """What a reaction about this enrolment may know; None when the flow is not there."""
+        """What a reaction about this enrolment may know; None when the flow is not usable."""
+        contact = await self._contacts.fetch(key[1])
         flow = self._catalog.flow(key[0])
         if flow is None:
             return None
-        contact = await self._contacts.fetch(key[1])
         timezone = self._catalog.plans.runtime.default_timezone
         return Setting(flow=flow, programs=self._catalog.programs, contact=contact, timezone=timezone)
 
@@ -132,10 +133,13 @@ class Desk:
     async def decide(
         self, key: EnrolmentKey, arrived: Input, delivery: Delivery | None = None
     ) -> tuple[Command, ...]:
-        """React and hand over the changes; what was decided. `committed` tells when it is on disk."""
+        """React and hand over the changes; what was decided. `committed` tells when it is on disk.
+
+        Raises ProgramNotFound: nothing is decided then, so the input must be brought again.
+        """
         setting = await self.setting(key)
         if setting is None:
-            return ()
+            raise ProgramNotFound(key[0])
         entry = await self._enrolments.fetch(key)
         commands = react(setting, entry.enrolment, arrived, delivery or Delivery())
         self._apply(key, entry, setting, arrived, commands)

@@ -21,6 +21,7 @@ from emailflow_runtime.core.contact import Contact, event_view
 from emailflow_runtime.core.inputs import EventArrived
 from emailflow_runtime.core.publication import MAX_HOPS, hops
 from emailflow_runtime.core.replays import read_replay
+from emailflow_runtime.errors import ProgramNotFound
 
 ATTEMPTS = 3
 """How often an input may fail before it is a dead letter."""
@@ -81,6 +82,8 @@ class FlowRunner:
         await catch_up(self.mark, self.feed, end)
         while True:
             await self._desk.room()
+            # By no plan, or by half of one, events would be acknowledged that nobody has decided on.
+            await self._catalog.until_usable(self.flow)
             batch = await self.feed.next_batch()
             events = [each for each in batch if isinstance(each, DeliveredEvent)]
             await self._barrier.read(events[-1].sequence)
@@ -91,15 +94,15 @@ class FlowRunner:
             others = [each for each in events if each.sequence > suspect]
             await self._load_when_released([each.contact for each in others if each.contact])
             for event in others:
-                await self._take(event)
+                await self._take_when_usable(event)
                 self.mark.advance(event.sequence)
             task = asyncio.create_task(self._acknowledge(self._desk.committed(), batch))
             self._acknowledging.add(task)
             task.add_done_callback(self._acknowledging.discard)
 
     async def _load_when_released(self, contacts: Sequence[str]) -> None:
-        """Return when the flow is not suspended and these are in memory: reading them may take long enough
-        for somebody to suspend it."""
+        """Return when the flow is usable and not suspended, and these are in memory: reading them may take
+        long enough for somebody to suspend it."""
         await self._catalog.until_released(self.flow)
         await self._desk.load(self.flow, contacts)
         while self._catalog.is_suspended(self.flow):
@@ -122,10 +125,23 @@ class FlowRunner:
                     continue
                 if poison:
                     self._dead(delivered, "PoisonInput", POISONED)
-                else:
+                    continue
+                try:
                     await self._take(delivered)
+                except ProgramNotFound:
+                    held = True
+
+    async def _take_when_usable(self, delivered: DeliveredEvent) -> None:
+        while True:
+            try:
+                await self._take(delivered)
+                return
+            except ProgramNotFound:
+                # It says nothing about the event, which waits like all the others.
+                await self._catalog.until_usable(self.flow)
 
     async def _take(self, delivered: DeliveredEvent) -> None:
+        """Decide on an event. Raises ProgramNotFound: then nothing is decided."""
         if delivered.redrive is not None and delivered.redrive.flow != self.flow:
             return
         if delivered.event.type == REPLAY_REQUESTED:
@@ -157,9 +173,10 @@ class FlowRunner:
     def _without_contact(self, delivered: DeliveredEvent) -> None:
         """Keep an event that would have let somebody in, if it said whom."""
         plan = self._catalog.flow(self.flow)
-        program = self._catalog.programs.get(plan.revision) if plan else None
+        if plan is None:
+            raise ProgramNotFound(self.flow)
         nobody = bind(event=event_view(delivered.event), contact=Contact("").view(), now=delivered.at)
-        if program is not None and program.admits(delivered.event, nobody):
+        if self._catalog.programs[plan.revision].admits(delivered.event, nobody):
             expected = "expected data.email, an address as subject, or what the EventType maps"
             self._dead(delivered, "NoContact", f"the event names no contact: {expected}")
 
@@ -169,6 +186,8 @@ class FlowRunner:
             try:
                 await self._desk.decide((self.flow, delivered.contact), arrived)
                 return
+            except ProgramNotFound:
+                raise
             except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the events behind it
                 log.warning(
                     "input failed",

@@ -125,8 +125,8 @@ class Reporter:
     def _report(self, flow: str) -> FlowReport | None:
         """The flow as it is now; None while its plan is not to be acknowledged."""
         plan = self._catalog.flows()[flow]
-        if not plan.deleted and self._catalog.flow(flow) is None:
-            # Its program is not there, or can't be used: nobody works by this plan.
+        if not plan.deleted and not self._catalog.may_be_used(flow):
+            # A program is not there, or can't be used: nobody works by this plan.
             return None
         if plan.deleted and not self._has_lingered(flow):
             return None

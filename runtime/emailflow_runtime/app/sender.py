@@ -27,7 +27,7 @@ from emailflow_runtime.core.inputs import AttemptPlanned, MailBroken, MailWithhe
 from emailflow_runtime.core.journey import Journey, Mail
 from emailflow_runtime.core.outcomes import Deferred, Outcome, Refused, Unknown
 from emailflow_runtime.core.reactions.mailing import Delivery
-from emailflow_runtime.errors import EmailFlowError, Unavailable
+from emailflow_runtime.errors import EmailFlowError, ProgramNotFound, Unavailable
 
 SECOND = 1_000_000_000
 START_WITHIN = 5
@@ -46,6 +46,10 @@ log = logging.getLogger(__name__)
 
 class _Held(Exception):
     """The flow or the provider is suspended: the mail waits without a place."""
+
+    def __init__(self, provider: str) -> None:
+        super().__init__(provider)
+        self.provider = provider
 
 
 class Transports(Protocol):
@@ -106,6 +110,7 @@ class Sender:
 
         def ended(_: asyncio.Task[None]) -> None:
             self._under_way.pop(mail, None)
+            self._intended.discard(mail)
             self._backlog.done(provider)
 
         task.add_done_callback(ended)
@@ -155,8 +160,8 @@ class Sender:
             try:
                 await self._deliver(key, mail)
                 return
-            except _Held as held:
-                self._backlog.hold(key, mail, str(held))
+            except (ProgramNotFound, _Held) as held:
+                self._backlog.hold(key, mail, held.provider if isinstance(held, _Held) else "")
                 return
             except Unavailable as away:
                 log.info("a mail has to wait: %s", away)
@@ -179,8 +184,10 @@ class Sender:
                     # A place is not held while events are read, unless waiting for it has taken long.
                     if asyncio.get_running_loop().time() - passed > FRESH:
                         await self._passed(key[0])
-                    await self._attempt(key, mail, composed)
-        except (Unavailable, _Held):
+                    known = await self._attempt(key, mail, composed)
+                if known is not None:
+                    await self._record(key, known)
+        except (Unavailable, ProgramNotFound, _Held):
             raise
         except LaneClosed as closed:
             await self._park(key, mail, closed)
@@ -199,10 +206,12 @@ class Sender:
         return lane
 
     async def _draft(self, key: EnrolmentKey, mail: str) -> Draft | None:
-        """The mail as it stands now; None when there is nothing to send any more."""
+        """The mail as it stands now; None when there is nothing to send any more. Raises ProgramNotFound."""
         setting = await self._desk.setting(key)
         journey = await self._journey(key, mail)
-        if setting is None or journey is None or journey.mail is None or journey.mail.settled:
+        if setting is None:
+            raise ProgramNotFound(key[0])
+        if journey is None or journey.mail is None or journey.mail.settled:
             return None
         program = setting.program(journey.revision)
         step = program.step(journey.mail.step)
@@ -252,11 +261,11 @@ class Sender:
         if (runner := self._runners.get(flow)) is not None:
             await runner.passed()
 
-    async def _attempt(self, key: EnrolmentKey, mail: str, composed: Composed) -> None:
-        """Judge once more, write the intent, hand over, record the outcome."""
+    async def _attempt(self, key: EnrolmentKey, mail: str, composed: Composed) -> OutcomeKnown | None:
+        """Judge once more, write the intent, hand over; the outcome, None when nothing was handed over."""
         draft = await self._draft(key, mail)
         if draft is None:
-            return
+            return None
         if self._catalog.is_suspended(key[0], draft.provider.name):
             # Meanwhile: a mail may have waited long for its place.
             raise _Held(draft.provider.name)
@@ -264,20 +273,25 @@ class Sender:
         verdicts = judge(self._situation(draft, self._consents.of(composed.address), at))
         if not passes(verdicts):
             await self._withhold(key, draft.mail, at, verdicts)
-            return
+            return None
         self._intended.add(mail)
-        try:
-            intent = await self._intend(key, draft, at, verdicts)
-            if intent is None:
+        intent = await self._intend(key, draft, at, verdicts)
+        if intent is None:
+            return None
+        outcome = await self._hand_over(draft.provider, composed, intent.start_by)
+        return OutcomeKnown(at=self._clock.now(), mail=mail, attempt=intent.attempts, outcome=outcome)
+
+    async def _record(self, key: EnrolmentKey, known: OutcomeKnown) -> None:
+        """Record what the provider said. A program that is gone meanwhile is waited for: a mail that is out
+        must not stay without its outcome."""
+        if isinstance(known.outcome, Refused):
+            self._desk.release(key[1], known.mail)
+        while True:
+            try:
+                await self._desk.decide(key, known, await self.delivery_of(key, known.mail))
                 return
-            outcome = await self._hand_over(draft.provider, composed, intent.start_by)
-            if isinstance(outcome, Refused):
-                self._desk.release(key[1], mail)
-            delivery = await self.delivery_of(key, mail)
-            known = OutcomeKnown(at=self._clock.now(), mail=mail, attempt=intent.attempts, outcome=outcome)
-            await self._desk.decide(key, known, delivery)
-        finally:
-            self._intended.discard(mail)
+            except ProgramNotFound:
+                await self._catalog.until_usable(key[0])
 
     async def _withheld(self, key: EnrolmentKey, draft: Draft, consent: Consent) -> bool:
         """Whether a gate holds the mail back; then that is recorded."""

@@ -7,7 +7,7 @@ owns the shard again, this process or another, begins with a new one.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
@@ -43,7 +43,7 @@ from emailflow_runtime.app.writer import Writer
 from emailflow_runtime.core.commands import SendMail
 from emailflow_runtime.core.inputs import JourneyBroken, MailBroken, OutcomeKnown
 from emailflow_runtime.core.outcomes import Unknown
-from emailflow_runtime.errors import EmailFlowError, EpochLost
+from emailflow_runtime.errors import EmailFlowError, EpochLost, ProgramNotFound
 
 RESTART_AFTER = 1.0
 """Seconds before a part that failed is started again."""
@@ -299,11 +299,25 @@ class Shard:
         # The owner before may have started handing over as late as its intents allow.
         abandoned = [each async for each in self._recovery.unsent(found.attempted)]
         await asyncio.sleep(START_WITHIN + GIVE_UP_AFTER)
+        by_flow: dict[str, list[tuple[EnrolmentKey, SendMail]]] = {}
         for key, command in abandoned:
-            try:
-                await self._abandon(key, command)
-            except Exception:  # one broken journey must not hold the others
-                log.exception("an outcome can't be decided on", extra={"flow": key[0], "mail": command.mail})
+            by_flow.setdefault(key[0], []).append((key, command))
+        await asyncio.gather(*(self._abandon_all(flow, mails) for flow, mails in by_flow.items()))
+
+    async def _abandon_all(self, flow: str, mails: Sequence[tuple[EnrolmentKey, SendMail]]) -> None:
+        """Say of these mails of one flow that nobody will know, as soon as the flow is usable."""
+        for key, command in mails:
+            while True:
+                try:
+                    await self._outside.catalog.until_usable(flow)
+                    await self._abandon(key, command)
+                except ProgramNotFound:
+                    continue
+                except Exception:  # one broken journey must not hold the others
+                    log.exception(
+                        "an outcome can't be decided on", extra={"flow": flow, "mail": command.mail}
+                    )
+                break
 
     async def _harmless(self, key: EnrolmentKey, mail: str) -> bool:
         """Whether the process survives making this mail; one that many did not is not made any more."""

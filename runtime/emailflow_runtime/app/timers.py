@@ -133,9 +133,9 @@ class Timers:
             working.cancel()
 
     async def _work(self, runner: FlowRunner, due: deque[Wait]) -> None:
-        """Wake what is due, as long as there is a plan to go by (`_fire` looks again)."""
+        """Wake what is due, when there is a plan to go by."""
         flow = runner.flow
-        while due and self._catalog.flow(flow) is not None:
+        while due:
             try:
                 await self._catalog.until_released(flow)
                 await self._desk.room()
@@ -151,15 +151,12 @@ class Timers:
                     if self._catalog.is_suspended(flow):
                         break
                     await self._wake(each)
-                    if self._catalog.flow(flow) is None:
-                        break
                     due.popleft()
                 await ahead
             except EmailFlowError as error:
                 log.warning("timers wait: %s", error.reason, extra={"flow": flow})
                 await asyncio.sleep(RETRY_AFTER)
-        if not due:
-            del self._due[flow]
+        del self._due[flow]
 
     async def _load(self, flow: str, waits: Sequence[Wait]) -> None:
         """Read together what these are about; what can't be read shows when its turn comes."""

@@ -16,7 +16,7 @@ from emailflow_runtime.app.waits import Wait
 from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.core.inputs import Input, JourneyBroken, TimerFired
 from emailflow_runtime.core.journey import Enrolment, Journey
-from emailflow_runtime.errors import EpochLost, Unavailable
+from emailflow_runtime.errors import EpochLost, ProgramNotFound, Unavailable
 
 NOON = 1_800_000_000 * SECOND
 CART, NUDGE = "shop_cart", "shop_nudge"
@@ -36,7 +36,8 @@ class House:
         self.released = asyncio.Event()
         self.released.set()
         self.runners: dict[str, SimpleNamespace] = {}
-        self.planned = True
+        self.usable = asyncio.Event()
+        self.usable.set()
         self.way = 0.0
         """Seconds that the store's next answer takes to come back."""
         self.barrier = 0.0
@@ -94,13 +95,11 @@ class House:
         await asyncio.sleep(way)
         return answer
 
-    def flow(self, flow: str) -> object:
-        return self if self.planned else None
-
     def is_suspended(self, flow: str) -> bool:
-        return not self.released.is_set()
+        return not (self.released.is_set() and self.usable.is_set())
 
     async def until_released(self, flow: str) -> None:
+        await self.usable.wait()
         await self.released.wait()
 
     async def room(self) -> None: ...
@@ -118,8 +117,8 @@ class House:
         return SimpleNamespace(enrolment=Enrolment(*key, journeys=found))
 
     async def decide(self, key: EnrolmentKey, arrived: Input) -> None:
-        if not self.planned:
-            return
+        if not self.usable.is_set():
+            raise ProgramNotFound(key[0])
         self.decided.append((key[1], arrived, asyncio.get_running_loop().time()))
         if key[1] in self.failing and not isinstance(arrived, JourneyBroken):
             raise ZeroDivisionError
@@ -285,9 +284,9 @@ async def test_a_flow_without_a_plan_for_a_moment_loses_nobody(house: House) -> 
     async with house.running():
         house.armed("ana", 5)
         await asyncio.sleep(4)
-        house.planned = False
+        house.usable.clear()
         await asyncio.sleep(10)
-        house.planned = True
+        house.usable.set()
         await asyncio.sleep(LOOK_AGAIN)
     assert [who for who, _ in house.woken] == ["ana"]
 
@@ -297,9 +296,9 @@ async def test_a_plan_that_goes_while_somebody_is_woken_loses_nobody(house: Hous
     async with house.running():
         house.armed("ana", 5)
         await asyncio.sleep(6)
-        house.planned = False
+        house.usable.clear()
         await asyncio.sleep(10)
-        house.planned = True
+        house.usable.set()
         await asyncio.sleep(LOOK_AGAIN + 5)
     assert [who for who, _ in house.woken] == ["ana"]
 
