@@ -1,4 +1,4 @@
-"""A flow whose program this process does not have, or can't read: nothing of it is decided or acknowledged."""
+"""A flow whose program this process does not have, or can't read: nothing of it is decided."""
 
 import asyncio
 
@@ -22,7 +22,8 @@ def of_a_newer_release() -> p.Plans:
     entries[PROGRAM + REVISION] = entries[PROGRAM + REVISION].replace(b'"send"', b'"sendLater"')
     plans = from_entries(entries)
     assert plans is not None
-    assert plans.flows and not plans.programs
+    assert plans.flows
+    assert not plans.programs
     return plans
 
 
