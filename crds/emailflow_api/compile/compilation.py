@@ -1,14 +1,14 @@
 """The whole: from documents to the plans of one runtime, and everything that is wrong with them."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
 from emailflow_api import plans as p
-from emailflow_api.compile.documents import Held, Sorted, sort_documents
+from emailflow_api.compile.documents import NOTHING_GIVEN_UP, Contract, Held, Sorted, sort_documents
 from emailflow_api.compile.event_types import compile_event_type
 from emailflow_api.compile.flows import Around, compile_flow
 from emailflow_api.compile.policies import compile_policy
@@ -16,6 +16,7 @@ from emailflow_api.compile.providers import DELIVER, compile_provider
 from emailflow_api.compile.report import Report
 from emailflow_api.compile.runtimes import (
     Key,
+    blank,
     check_allowed,
     choose,
     compile_runtime,
@@ -56,20 +57,33 @@ class Compilation(msgspec.Struct):
 
 
 def compile_resources(
-    documents: Iterable[Document], *, laptop: bool = False, runtime: Key | None = None
+    documents: Iterable[Document],
+    *,
+    laptop: bool = False,
+    runtime: Key | None = None,
+    given_up: Mapping[str, Finding] = NOTHING_GIVEN_UP,
+    begin: Callable[[str], None] = lambda _: None,
 ) -> Compilation:
     """Compile all documents for one runtime: the one named (namespace, name), else the only one there is.
+
+    `given_up`: subjects that are known not to compile in bounds, each with the finding that says so; they
+    are broken without being looked at. `begin` is told the subject of each object whose turn it is, so that
+    whoever bounds this from outside knows whom it was about.
 
     `laptop` fills in what `emailflow dev` promises: an EmailRuntime and an EmailProvider named `default`
     where there is none, and the mail catcher in the place of every provider that isn't annotated
     `emailflow.dev/deliver: "true"`. Never raises; without a usable runtime, no flow is in the plans.
     """
-    return _Compiler(sort_documents(documents), runtime, laptop=laptop).compile()
+    found = sort_documents(documents, given_up, begin)
+    return _Compiler(found, runtime, laptop=laptop, begin=begin).compile()
 
 
 class _Compiler:
-    def __init__(self, found: Sorted, wanted: Key | None, *, laptop: bool) -> None:
+    def __init__(
+        self, found: Sorted, wanted: Key | None, *, laptop: bool, begin: Callable[[str], None]
+    ) -> None:
         self._found = found
+        self._begin = begin
         self._laptop = laptop
         self._wanted = wanted
         self._chosen = choose(found, wanted, laptop=laptop)
@@ -80,7 +94,11 @@ class _Compiler:
 
     def compile(self) -> Compilation:
         report = Report(_subject(self._runtime))
-        runtime = compile_runtime(report, self._runtime, self._found.namespaces)
+        self._begin(report.subject)
+        spaces = self._found.namespaces
+        runtime = report.shielded(lambda: compile_runtime(report, self._runtime, spaces))
+        if runtime is None:
+            runtime = compile_runtime(report, blank((self._runtime.namespace, self._runtime.name)), spaces)
         if self._chosen.there and not self._laptop:
             warn_of_no_links(report, self._runtime)
         usable = self._chosen.there and not report.failed
@@ -99,7 +117,7 @@ class _Compiler:
             providers=providers,
             policies={each.name: each for each in policies},
             files=self._found.config_maps,
-            schemas={each.type: json.loads(each.schema) for each in event_types.values() if each.schema},
+            schemas=self._schemas(event_types),
         )
         flows, programs = self._flows(around, usable=usable)
         plans = p.Plans(
@@ -127,9 +145,10 @@ class _Compiler:
         made = []
         for resource in resources:
             report = Report(_subject(resource))
-            plan = make(report, resource)
+            self._begin(report.subject)
+            plan = report.shielded(partial(make, report, resource))
             self._findings += report.findings
-            if not report.failed:
+            if plan is not None and not report.failed:
                 made.append((resource, plan))
         return made
 
@@ -139,8 +158,11 @@ class _Compiler:
         def fitting(report: Report, resource: _R) -> _S:
             return _fitting(report, make(report, resource))
 
-        here = [each for each in self._found.of(kind) if each.namespace == self._runtime.namespace]
-        return [plan for _, plan in self._compiled(here, fitting)]
+        return [plan for _, plan in self._compiled(self._here(kind), fitting)]
+
+    def _here(self, kind: type[_R]) -> list[_R]:
+        """The resources of a kind in the runtime's namespace."""
+        return [each for each in self._found.of(kind) if each.namespace == self._runtime.namespace]
 
     def _warn_of_others(self) -> None:
         """In a folder, say what has no effect: in a cluster, it may well be another runtime's."""
@@ -192,32 +214,36 @@ class _Compiler:
         return {f"{each.namespace}/{each.name}": plan for each, plan in made}
 
     def _event_types(self) -> dict[str, p.EventTypePlan]:
-        made: dict[str, p.EventTypePlan] = {}
+        """Of several for one type the oldest counts, also while it is broken: no newcomer takes a contract in
+        force over. Files have no age; there the first one counts."""
+        holders: dict[str, str] = {}
+        for each in sorted(self._found.contracts.get(self._runtime.namespace, ()), key=_age):
+            holders.setdefault(each.type, each.name)
 
         def make(report: Report, event_type: EventType) -> p.EventTypePlan:
-            plan = compile_event_type(report, event_type)
-            if (first := made.get(plan.type)) is not None:
-                message = f"{plan.type} has the EventType {first.name} already"
+            holder = holders[event_type.spec.type]
+            if holder != event_type.name:
+                message = f"{event_type.spec.type} has the EventType {holder} already"
                 report.error("DuplicateType", "spec.type", message, "one EventType for each type")
-            elif not report.failed:
-                made[plan.type] = plan
-            return plan
+            return compile_event_type(report, event_type)
 
-        self._shared(EventType, make)
-        return made
+        return {plan.type: plan for plan in self._shared(EventType, make)}
+
+    def _schemas(self, event_types: Mapping[str, p.EventTypePlan]) -> dict[str, Any]:
+        """The schemas by type, as they were declared."""
+        declared = {each.name: each.spec.data_schema for each in self._here(EventType)}
+        return {each.type: declared[each.name] for each in event_types.values() if each.schema}
 
     def _flows(self, around: Around, *, usable: bool) -> tuple[dict[str, p.FlowPlan], dict[str, p.Program]]:
         def make(report: Report, flow: EmailFlow) -> tuple[p.FlowPlan, p.Program]:
             if not usable or not self._is_served(flow):
                 message = f"there is no usable EmailRuntime `{'/'.join(runtime_of(flow))}`"
                 report.error("RuntimeNotFound", "spec.runtimeRef", message)
-            elif not self._chosen.implied:
-                labels = self._found.namespaces.get(flow.namespace, {})
-                check_allowed(report, flow.namespace, self._runtime, labels)
             plan, program = compile_flow(report, flow, around)
             return plan, _fitting(report, program)
 
-        made = self._compiled(filter(self._concerns, self._found.of(EmailFlow)), make)
+        served = [each for each in self._found.of(EmailFlow) if self._concerns(each)]
+        made = self._compiled([each for each in served if self._is_let_in(each)], make)
         flows = {f"{flow.namespace}/{flow.name}": plan for flow, (plan, _) in made}
         return flows, {plan.revision: program for _, (plan, program) in made}
 
@@ -231,6 +257,16 @@ class _Compiler:
                     file = p.FilePlan(flow.namespace, each.config_map, each.key, content)
                     made[file.id] = file
         return made
+
+    def _is_let_in(self, flow: EmailFlow) -> bool:
+        """Whether the runtime takes flows of that namespace; of one that it doesn't, no more is looked at."""
+        if self._chosen.implied or not self._is_served(flow):
+            return True
+        report = Report(_subject(flow))
+        labels = self._found.namespaces.get(flow.namespace, {})
+        check_allowed(report, flow.namespace, self._runtime, labels)
+        self._findings += report.findings
+        return not report.failed
 
     def _is_served(self, flow: EmailFlow) -> bool:
         return self._chosen.implied or runtime_of(flow) == (self._runtime.namespace, self._runtime.name)
@@ -249,3 +285,9 @@ def _fitting(report: Report, plan: _S) -> _S:
 
 def _subject(resource: Resource) -> str:
     return f"{type(resource).__name__}/{resource.namespace}/{resource.name}"
+
+
+def _age(contract: Contract) -> tuple[bool, str, str]:
+    """To sort by, oldest first; what has no age stays in order, after what has."""
+    created = contract.created
+    return not created, created, contract.name if created else ""

@@ -1,8 +1,10 @@
 """Sorting documents: models of our kinds, Secrets and ConfigMaps by name, labels of namespaces."""
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -14,8 +16,17 @@ from emailflow_api.reading import Document, InvalidValue, decoded_data
 
 Held = dict[tuple[str, str], dict[str, bytes]]
 """By (namespace, name), then by key."""
+NOTHING_GIVEN_UP: Mapping[str, Finding] = MappingProxyType({})
 NAME_LABEL = "kubernetes.io/metadata.name"
 """The label that the API server puts on every Namespace."""
+
+
+class Contract(NamedTuple):
+    """What an EventType says it is for, sound or not; `created` is empty in files."""
+
+    name: str
+    type: str
+    created: str
 
 
 class Sorted(msgspec.Struct):
@@ -24,6 +35,8 @@ class Sorted(msgspec.Struct):
     resources: list[Resource] = []
     declared: dict[str, str] = {}
     """Position of each document of our kinds by subject, also of those that are no valid resource."""
+    contracts: dict[str, list[Contract]] = {}
+    """By namespace, in the order of the documents."""
     secrets: Held = {}
     config_maps: Held = {}
     namespaces: dict[str, dict[str, str]] = {}
@@ -41,24 +54,46 @@ class Sorted(msgspec.Struct):
         return [(namespace, name) for found, namespace, name in names if found == kind.__name__]
 
 
-def sort_documents(documents: Iterable[Document]) -> Sorted:
-    """Every document in its place; kinds of others are passed by."""
+def sort_documents(
+    documents: Iterable[Document],
+    given_up: Mapping[str, Finding] = NOTHING_GIVEN_UP,
+    begin: Callable[[str], None] = lambda _: None,
+) -> Sorted:
+    """Every document in its place; kinds of others are passed by. Never raises.
+
+    What is in `given_up` is not read: its finding says why. `begin` is told each subject before its turn.
+    """
     found = Sorted()
     for document in documents:
-        forgotten = not document.api_version and document.kind in KINDS
-        if document.api_version.startswith(f"{GROUP}/") or forgotten:
-            _take_resource(document, found)
-        elif document.api_version == "v1":
-            _take_core(document, found)
+        begin(document.subject)
+        report = Report(document.subject)
+        report.shielded(partial(_take, document, found, given_up))
+        found.findings += report.findings
     return found
 
 
-def _take_resource(document: Document, found: Sorted) -> None:
+def _take(document: Document, found: Sorted, given_up: Mapping[str, Finding]) -> None:
+    forgotten = not document.api_version and document.kind in KINDS
+    if document.api_version.startswith(f"{GROUP}/") or forgotten:
+        _take_resource(document, found, given_up)
+    elif document.api_version == "v1":
+        _take_core(document, found)
+
+
+def _take_resource(document: Document, found: Sorted, given_up: Mapping[str, Finding]) -> None:
     report = Report(document.subject)
     if (first := found.declared.get(document.subject)) is not None:
         message = f"is declared twice, at {first} and at {document.position}"
         report.error("DuplicateObject", "metadata.name", message, "one declaration")
         found.findings += report.findings
+        return
+    if document.kind in RESOURCES and _is_named(document):
+        found.declared[document.subject] = document.position
+        if document.kind == "EventType" and isinstance(type_ := _member(document, "spec").get("type"), str):
+            created = str(_member(document, "metadata").get("creationTimestamp") or "")
+            found.contracts.setdefault(document.namespace, []).append(Contract(document.name, type_, created))
+    if (finding := given_up.get(document.subject)) is not None:
+        found.findings.append(finding)
         return
     try:
         resource = parse(document.value)
@@ -67,8 +102,6 @@ def _take_resource(document: Document, found: Sorted) -> None:
     else:
         if isinstance(resource, Resource):
             found.resources.append(resource)
-    if document.kind in RESOURCES and _is_named(document):
-        found.declared[document.subject] = document.position
 
 
 def _is_named(document: Document) -> bool:
@@ -90,9 +123,13 @@ def _take_core(document: Document, found: Sorted) -> None:
         found.findings += report.findings
 
 
+def _member(document: Document, name: str) -> Mapping[str, Any]:
+    member = document.value.get(name)
+    return member if isinstance(member, Mapping) else {}
+
+
 def _labels(document: Document) -> dict[str, str]:
-    metadata = document.value.get("metadata")
-    labels = metadata.get("labels") if isinstance(metadata, Mapping) else None
+    labels = _member(document, "metadata").get("labels")
     if not isinstance(labels, Mapping):
         return {}
     return {name: value for name, value in labels.items() if isinstance(value, str)}

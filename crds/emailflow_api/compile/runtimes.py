@@ -10,7 +10,9 @@ from emailflow_api.compile.documents import Sorted
 from emailflow_api.compile.providers import secret_key
 from emailflow_api.compile.report import Report
 from emailflow_api.compile.times import check_duration, check_zone
+from emailflow_api.errors import Finding, Severity
 from emailflow_api.kinds import API_VERSION, EmailFlow, EmailRuntime
+from emailflow_api.kinds.runtime import AllowedNamespaces
 
 Key = tuple[str, str]
 """Namespace and name."""
@@ -31,16 +33,16 @@ def choose(found: Sorted, wanted: Key | None, *, laptop: bool) -> Chosen:
     runtimes = {(each.namespace, each.name): each for each in found.of(EmailRuntime)}
     if wanted is not None:
         known = runtimes.get(wanted)
-        return Chosen(known) if known else Chosen(_blank(wanted), there=False)
+        return Chosen(known) if known else Chosen(blank(wanted), there=False)
     if runtimes:
         return Chosen(runtimes[min(runtimes)])
     if broken := sorted(found.broken(EmailRuntime)):
-        return Chosen(_blank(broken[0]), there=laptop, implied=laptop)
+        return Chosen(blank(broken[0]), there=laptop, implied=laptop)
     meant = sorted(map(runtime_of, found.of(EmailFlow)))
-    return Chosen(_blank(meant[0] if meant else ("default", "default")), there=laptop, implied=laptop)
+    return Chosen(blank(meant[0] if meant else ("default", "default")), there=laptop, implied=laptop)
 
 
-def _blank(key: Key) -> EmailRuntime:
+def blank(key: Key) -> EmailRuntime:
     """A runtime that says nothing: every default holds."""
     namespace, name = key
     return EmailRuntime.model_validate(
@@ -62,22 +64,28 @@ def runtime_of(flow: EmailFlow) -> Key:
 
 
 def _lets_in(runtime: EmailRuntime, namespace: str, labels: Mapping[str, str]) -> bool:
-    allowed = runtime.spec.allowed_namespaces
-    if namespace == runtime.namespace or allowed.from_ == "All":
-        return True
+    return namespace == runtime.namespace or allows(runtime.spec.allowed_namespaces, labels)
+
+
+def allows(allowed: AllowedNamespaces, labels: Mapping[str, str]) -> bool:
+    """Whether a namespace with these labels, other than the runtime's own, may come in."""
     wanted = allowed.selector.match_labels if allowed.selector else None
+    if allowed.from_ == "All":
+        return True
     return wanted is not None and all(labels.get(name) == value for name, value in wanted.items())
 
 
 def check_allowed(report: Report, namespace: str, runtime: EmailRuntime, labels: Mapping[str, str]) -> None:
     """Report a flow whose namespace (with these labels) the runtime does not let in."""
     if not _lets_in(runtime, namespace, labels):
-        report.error(
-            "NotAllowed",
-            "spec.runtimeRef",
-            f"the EmailRuntime {runtime.namespace}/{runtime.name} does not let the namespace {namespace} in",
-            "the runtime's `allowedNamespaces` to name it",
-        )
+        report.findings.append(not_allowed(report.subject, (runtime.namespace, runtime.name), namespace))
+
+
+def not_allowed(subject: str, runtime: Key, namespace: str) -> Finding:
+    """That a runtime does not let a flow's namespace in."""
+    message = f"the EmailRuntime {'/'.join(runtime)} does not let the namespace {namespace} in"
+    expected = "the runtime's `allowedNamespaces` to name it"
+    return Finding(Severity.ERROR, "NotAllowed", subject, "spec.runtimeRef", message, expected)
 
 
 def warn_of_no_links(report: Report, runtime: EmailRuntime) -> None:

@@ -1,6 +1,6 @@
 """Templates: bodies found, layouts resolved, Jinja2 checked."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from emailflow_api import plans as p
 from emailflow_api.compile import later
@@ -12,6 +12,8 @@ from emailflow_api.kinds import EmailTemplate
 from emailflow_api.kinds.template import EmailTemplateSpec, Translation
 
 FORMATS = ("mjml", "html", "markdown")
+LARGEST_SOURCES = 512 * 1024
+"""Bytes of all that is Jinja2 in one template, its layout among them: seconds of compiling, at worst."""
 
 
 class TemplateCompiler:
@@ -32,9 +34,7 @@ class TemplateCompiler:
         locales = tuple(self._locale(report, namespace, i, each) for i, each in enumerate(spec.locales))
         if layout:
             _check_formats(report, layout_form, {form, *(each.format for each in locales)})
-        for name, value in spec.headers.items():
-            check_jinja(report, f'spec.headers["{name}"]', value)
-        return p.TemplatePlan(
+        plan = p.TemplatePlan(
             namespace=namespace,
             name=template.name,
             subject=spec.subject,
@@ -51,6 +51,15 @@ class TemplateCompiler:
             track_opens=spec.tracking.opens if spec.tracking else None,
             track_clicks=spec.tracking.clicks if spec.tracking else None,
         )
+        sources = dict(_sources(plan, spec))
+        if _is_small(report, sources, layout):  # nothing is parsed before
+            for path, source in sources.items():
+                check_jinja(report, path, source)
+            if spec.layout_ref and layout_form and not has_block(layout, "content"):
+                message = f"{spec.layout_ref.name} has no place for a body"
+                expected = "`{% block content %}{% endblock %}` in its body"
+                report.error("NotALayout", "spec.layoutRef.name", message, expected)
+        return plan
 
     def _locale(self, report: Report, namespace: str, index: int, declared: Translation) -> p.LocalizedBody:
         form, body = self._body(report, f"spec.locales[{index}]", namespace, declared)
@@ -66,17 +75,11 @@ class TemplateCompiler:
     def _body(
         self, report: Report, path: str, namespace: str, spec: EmailTemplateSpec | Translation
     ) -> tuple[str, str]:
-        """Format and source, checked with all that stands beside; empty when a translation has no body."""
-        form = next((form for form in FORMATS if getattr(spec, form) is not None), "")
-        member, source = form, getattr(spec, form) if form else ""
+        """Format and source; empty when a translation has no body."""
         if spec.body_from is not None:
-            form, member = spec.body_from.format, "bodyFrom"
-            source = self._file(report, f"{path}.bodyFrom", namespace, spec)
-        pieces = {"subject": spec.subject, "preheader": spec.preheader, member: source, "text": spec.text}
-        for name, piece in pieces.items():
-            if piece:
-                check_jinja(report, f"{path}.{name}", piece)
-        return form, source
+            return spec.body_from.format, self._file(report, f"{path}.bodyFrom", namespace, spec)
+        form = next((form for form in FORMATS if getattr(spec, form) is not None), "")
+        return form, getattr(spec, form) if form else ""
 
     def _file(self, report: Report, path: str, namespace: str, spec: EmailTemplateSpec | Translation) -> str:
         if spec.body_from is None:
@@ -108,15 +111,32 @@ class TemplateCompiler:
             message = f"{found.name} has a layout itself"
             report.error("NotALayout", path, message, "a template without `layoutRef`")
             return "", ""
-        form, source = self._body(Report(report.subject), "", found.namespace, found.spec)
-        if not has_block(source, "content"):
-            report.error(
-                "NotALayout",
-                path,
-                f"{found.name} has no place for a body",
-                "`{% block content %}{% endblock %}` in its body",
-            )
-        return form, source
+        return self._body(Report(report.subject), "", found.namespace, found.spec)
+
+
+def _sources(plan: p.TemplatePlan, spec: EmailTemplateSpec) -> Iterator[tuple[str, str]]:
+    """Path and text of everything that is Jinja2, the layout left out."""
+    yield from _pieces("spec", spec, plan.body)
+    for index, (declared, made) in enumerate(zip(spec.locales, plan.locales, strict=True)):
+        yield from _pieces(f"spec.locales[{index}]", declared, made.body)
+    for name, value in spec.headers.items():
+        yield f'spec.headers["{name}"]', value
+
+
+def _pieces(path: str, spec: EmailTemplateSpec | Translation, body: str) -> Iterator[tuple[str, str]]:
+    member = next((form for form in FORMATS if getattr(spec, form) is not None), "bodyFrom")
+    pieces = {"subject": spec.subject, "preheader": spec.preheader, member: body, "text": spec.text}
+    return ((f"{path}.{name}", text) for name, text in pieces.items() if text)
+
+
+def _is_small(report: Report, sources: Mapping[str, str], layout: str) -> bool:
+    """Report sources that are too large together, at the largest of them."""
+    sizes = {path: len(text.encode()) for path, text in {**sources, "spec.layoutRef.name": layout}.items()}
+    if (size := sum(sizes.values())) <= LARGEST_SOURCES:
+        return True
+    message = f"subjects, bodies, texts, headers and layout are {size:,} bytes together"
+    report.error("TooLarge", max(sizes, key=sizes.__getitem__), message, f"at most {LARGEST_SOURCES:,}")
+    return False
 
 
 def _check_formats(report: Report, layout: str, bodies: set[str]) -> None:

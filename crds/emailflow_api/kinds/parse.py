@@ -18,6 +18,8 @@ from emailflow_api.kinds.text import EXPECTED
 from emailflow_api.structural.schema import inlined_schema
 
 _SHOWN = 40
+_TOLD = 100
+"""Findings about one object, at most."""
 
 
 class InvalidResource(ApiError):
@@ -50,7 +52,7 @@ def read(document: object, kinds: Mapping[str, type[Document]]) -> Document:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise InvalidResource([_translate(e, model, subject) for e in error.errors()]) from None
+        raise InvalidResource([_translate(e, model, subject) for e in error.errors()[:_TOLD]]) from None
 
 
 @cache

@@ -24,6 +24,8 @@ SELF_EVIDENT = frozenset(
         "InvalidSchema",
         "TemplateSyntaxError",
         "TemplateForbidden",
+        "TemplateTooComplex",
+        "TooComplex",
         "StepNotFound",
         "TooLarge",
     }

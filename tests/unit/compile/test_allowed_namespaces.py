@@ -33,3 +33,9 @@ def test_a_runtime_takes_flows_of_allowed_namespaces(compile_text, sound, allowe
     named = found.plans.runtime.namespaces
     assert ("shop" in named or "*" in named) is taken
     assert "default" in named or "*" in named
+
+
+def test_nothing_of_a_flow_that_may_not_come_in_is_looked_at(compile_text, sound):
+    flow = flow_elsewhere(sound).replace("  trigger:", "  continueIf: 'not CEL at all ('\n  trigger:", 1)
+    found = compile_text(flow=flow)
+    assert [each.reason for each in found.findings] == ["NotAllowed"]
