@@ -20,7 +20,7 @@ from emailflow_operator.reconcile.children.labels import child_name
 from emailflow_operator.reconcile.children.manifests import children_of
 from emailflow_operator.reconcile.cluster import Name, Object
 from emailflow_operator.reconcile.desired import Compiled, compile_for, plans_in_force
-from emailflow_operator.reconcile.scope import RuntimeKey, config_maps_for, documents_for
+from emailflow_operator.reconcile.scope import RuntimeKey, config_maps_for, sources_for
 from emailflow_operator.reconcile.verdicts import Standing, Trouble
 
 MAX_BACKOFF = 30.0
@@ -53,7 +53,7 @@ class Worker:
         self._data = RuntimeData(key, world, lambda: self.mark(Need.LOOK))
         self._statuses = StatusWriter(key, world, self._wake_at)
         self._compiled: Compiled | None = None
-        self._compiled_at = 0
+        self._compiled_at: object = None
         self._config_maps: dict[Name, Object | None] = {}
         self._backoff = 0.0
         self._works = False
@@ -162,12 +162,12 @@ class Worker:
 
     async def _compile(self, need: int) -> Compiled:
         """What the resources say; compiled again only when any has changed."""
-        cluster, before = self._world.cluster, self._config_maps
         if self._compiled is None or need >= Need.CHANGE:
             await self._read_config_maps(again=need >= Need.RESYNC)
-            if self._compiled is None or self._compiled_at != cluster.changes or before != self._config_maps:
-                self._compiled_at = cluster.changes
-                self._compiled = compile_for(self.key, documents_for(cluster, self.key, self._config_maps))
+            sources = sources_for(self._world.cluster, self.key, self._config_maps)
+            if self._compiled is None or self._compiled_at != sources.version:
+                self._compiled = compile_for(self.key, sources.documents, sources.strangers)
+                self._compiled_at = sources.version
         return self._compiled
 
     async def _make_real(self, owner: Object, compiled: Compiled) -> Plans | None:

@@ -30,8 +30,8 @@ class Cluster:
 
     def __init__(self) -> None:
         self._objects: dict[str, dict[str, dict[str, Object]]] = {}
-        self.changes = 0
-        """Counts changes of anything but statuses: while it stands, compiling again gives the same."""
+        self._versions: dict[str, dict[Name, int]] = {}
+        self._changes = 0
 
     def put(self, kind: str, value: Object) -> Change:
         """Take an object in the place of its namesake, and say what of it is new."""
@@ -41,14 +41,19 @@ class Cluster:
         before = members.get(name)
         members[name] = kept
         if before is None or _essence(before) != _essence(kept):
-            self.changes += kind != "Deployment"
+            self._changes += 1
+            self._versions.setdefault(kind, {})[namespace, name] = self._changes
             return Change.SPEC
         return Change.NONE if before.get("status") == kept.get("status") else Change.STATUS
 
     def remove(self, kind: str, namespace: str, name: str) -> Object | None:
         """Forget an object, and give what was known of it."""
-        self.changes += 1
+        self._versions.get(kind, {}).pop((namespace, name), None)
         return self._objects.get(kind, {}).get(namespace, {}).pop(name, None)
+
+    def version(self, kind: str, namespace: str, name: str) -> int:
+        """Stands while nothing of the object but its status changes, and never comes again; 0: not known."""
+        return self._versions.get(kind, {}).get((namespace, name), 0)
 
     def get(self, kind: str, namespace: str, name: str) -> Object | None:
         """The object, if it is known."""

@@ -4,11 +4,12 @@ What is broken keeps its last good version, what is gone drains, what has draine
 how PLANS is written.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
 from emailflow_api.compile import compile_resources
+from emailflow_api.compile.documents import NOTHING_GIVEN_UP
 from emailflow_api.errors import Finding, Severity
 from emailflow_api.plans import Plans
 from emailflow_api.plans.carried import carry_over
@@ -39,9 +40,14 @@ class Compiled(msgspec.Struct, frozen=True):
         return tuple(each for each in self.findings.get(subject, ()) if each.severity is Severity.WARNING)
 
 
-def compile_for(key: RuntimeKey, documents: Iterable[Document]) -> Compiled:
-    """Compile a runtime's documents. Never raises."""
-    compilation = compile_resources(documents, runtime=key)
+def compile_for(
+    key: RuntimeKey,
+    documents: Iterable[Document],
+    given_up: Mapping[str, Finding] = NOTHING_GIVEN_UP,
+    begin: Callable[[str], None] = lambda _: None,
+) -> Compiled:
+    """Compile a runtime's documents; `given_up` and `begin` are `compile_resources`'. Never raises."""
+    compilation = compile_resources(documents, runtime=key, given_up=given_up, begin=begin)
     by_subject: dict[str, tuple[Finding, ...]] = {}
     for each in compilation.findings:
         by_subject[each.subject] = (*by_subject.get(each.subject, ()), each)

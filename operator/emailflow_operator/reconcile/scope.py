@@ -4,11 +4,16 @@ Runtimes are named by keys (namespace, name), also those that flows name and nob
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
 
 from emailflow_api.compile.documents import NAME_LABEL
+from emailflow_api.compile.runtimes import allows, not_allowed
+from emailflow_api.errors import Finding
+from emailflow_api.kinds.runtime import AllowedNamespaces
 from emailflow_api.reading import Document
-from emailflow_operator.reconcile.cluster import Cluster, Name, Object, name_of
+from emailflow_operator.reconcile.cluster import Cluster, Name, Object, name_of, subject_of
 
 RuntimeKey = Name
 SHARED = ("EmailProvider", "ContactPolicy", "EventType")
@@ -36,17 +41,42 @@ def runtimes_in(cluster: Cluster, namespace: str) -> list[RuntimeKey]:
     return found or [(namespace, "default")]
 
 
+def runtimes_meant_in(cluster: Cluster, namespace: str) -> set[RuntimeKey]:
+    """The runtimes that the flows of a namespace mean, also those that don't let them in."""
+    return {runtime_of(flow) for flow in cluster.of("EmailFlow", namespace)}
+
+
 def runtimes_used_in(cluster: Cluster, namespace: str) -> list[RuntimeKey]:
-    """The runtimes that the flows of a namespace mean, in order; its own where there is no flow."""
-    used = {runtime_of(flow) for flow in cluster.of("EmailFlow", namespace)}
+    """The runtimes that the flows of a namespace mean and that let it in, in order; its own where there is
+    no such flow."""
+    used = {key for key in runtimes_meant_in(cluster, namespace) if lets_in(cluster, key, namespace)}
     return sorted(used) or runtimes_in(cluster, namespace)
+
+
+def lets_in(cluster: Cluster, key: RuntimeKey, namespace: str) -> bool:
+    """Whether a runtime's `allowedNamespaces` lets a namespace in: what doesn't come in is never compiled for
+    the runtime. One that is not there, or not readable, lets nobody but its own namespace in."""
+    if namespace == key[0]:
+        return True
+    spec = (cluster.get("EmailRuntime", *key) or {}).get("spec")
+    said = spec.get("allowedNamespaces") if isinstance(spec, Mapping) else None
+    try:
+        allowed = AllowedNamespaces.model_validate({} if said is None else said)
+    except ValidationError:
+        return False
+    return allows(allowed, _labels(cluster, namespace))
 
 
 def concerned(cluster: Cluster, value: Object) -> set[RuntimeKey]:
     """The runtimes that a change of this object may matter to."""
     kind, (namespace, name) = value.get("kind"), name_of(value)
     if kind == "EmailRuntime":
-        return {(namespace, name)}
+        # Templates of namespaces that it lets in, or not any more, may change their home.
+        guests = {
+            name_of(each)[0] for each in cluster.of("EmailFlow") if runtime_of(each) == (namespace, name)
+        }
+        homes = {key for guest in guests for key in runtimes_in(cluster, guest)}
+        return {(namespace, name), *homes}
     if kind == "EmailFlow":
         return {runtime_of(value)}
     if kind == "EmailTemplate":
@@ -54,7 +84,7 @@ def concerned(cluster: Cluster, value: Object) -> set[RuntimeKey]:
     if kind in SHARED:
         return set(runtimes_in(cluster, namespace))
     if kind == "Namespace":
-        return set(runtimes_used_in(cluster, name))
+        return {*runtimes_meant_in(cluster, name), *runtimes_used_in(cluster, name)}
     owner = (value["metadata"].get("labels") or {}).get(CHILD_OF)
     return {(namespace, owner)} if owner else set()
 
@@ -73,9 +103,33 @@ def at_home(cluster: Cluster, key: RuntimeKey) -> Iterator[Object]:
             yield from cluster.of(kind, key[0])
 
 
+class Sources(NamedTuple):
+    """What a runtime is compiled from. While `version` stands, compiling again gives the same."""
+
+    documents: list[Document]
+    strangers: dict[str, Finding]
+    """Subjects of flows that mean the runtime and may not come in."""
+    version: tuple[tuple[str, object], ...]
+
+
+def flows_for(cluster: Cluster, key: RuntimeKey) -> tuple[list[Object], list[Object]]:
+    """The flows that mean a runtime: those that it lets in, and the others. One that isn't there can't tell
+    any away: each hears that there is no such runtime."""
+    there = cluster.get("EmailRuntime", *key) is not None
+    meant: dict[str, list[Object]] = {}
+    for flow in cluster.of("EmailFlow"):
+        if runtime_of(flow) == key:
+            meant.setdefault(name_of(flow)[0], []).append(flow)
+    own: list[Object] = []
+    strangers: list[Object] = []
+    for namespace, flows in meant.items():
+        (own if not there or lets_in(cluster, key, namespace) else strangers).extend(flows)
+    return own, strangers
+
+
 def objects_for(cluster: Cluster, key: RuntimeKey) -> list[Object]:
     """What the plans of a runtime are compiled from, ConfigMaps left out."""
-    flows = [flow for flow in cluster.of("EmailFlow") if runtime_of(flow) == key]
+    flows, _ = flows_for(cluster, key)
     namespaces = sorted({key[0], *(name_of(flow)[0] for flow in flows)})
     found = [*flows]
     if (runtime := cluster.get("EmailRuntime", *key)) is not None:
@@ -87,22 +141,43 @@ def objects_for(cluster: Cluster, key: RuntimeKey) -> list[Object]:
     return found
 
 
-def documents_for(
-    cluster: Cluster, key: RuntimeKey, config_maps: Mapping[Name, Object | None]
-) -> list[Document]:
+def sources_for(cluster: Cluster, key: RuntimeKey, config_maps: Mapping[Name, Object | None]) -> Sources:
     """The same as documents, with the namespaces' labels, and the ConfigMaps that are there."""
-    objects = objects_for(cluster, key)
+    objects, (_, strangers) = objects_for(cluster, key), flows_for(cluster, key)
     spaces = sorted({name_of(each)[0] for each in objects})
-    labelled = [_namespace(cluster, space) for space in spaces]
-    held = [{**each, "apiVersion": "v1", "kind": "ConfigMap"} for each in config_maps.values() if each]
-    return [Document(each, "cluster", 0) for each in (*objects, *labelled, *held)]
+    held = {name: each for name, each in config_maps.items() if each}
+    values = [
+        *objects,
+        *map(_stub, strangers),
+        *(_namespace(cluster, space) for space in spaces),
+        *({**each, "apiVersion": "v1", "kind": "ConfigMap"} for each in held.values()),
+    ]
+    version: list[tuple[str, object]] = [
+        (subject_of(each), cluster.version(each["kind"], *name_of(each))) for each in objects
+    ]
+    version += [(subject_of(each), "stranger") for each in strangers]
+    version += [(space, cluster.version("Namespace", "", space)) for space in spaces]
+    version += [("/".join(name), each["metadata"].get("resourceVersion")) for name, each in held.items()]
+    refused = {subject_of(each): not_allowed(subject_of(each), key, name_of(each)[0]) for each in strangers}
+    return Sources([Document(each, "cluster", 0) for each in values], refused, tuple(version))
+
+
+def _stub(value: Object) -> Object:
+    """As much as tells that the object is there."""
+    namespace, name = name_of(value)
+    metadata = {"namespace": namespace, "name": name}
+    return {"apiVersion": value.get("apiVersion"), "kind": value.get("kind"), "metadata": metadata}
 
 
 def _namespace(cluster: Cluster, name: str) -> Object:
     """The Namespace, or what can be said of one whose labels can't be read."""
-    known = cluster.get("Namespace", "", name)
-    labels = (known or {}).get("metadata", {}).get("labels") or {NAME_LABEL: name}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+    metadata = {"name": name, "labels": _labels(cluster, name)}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+
+
+def _labels(cluster: Cluster, namespace: str) -> Mapping[str, str]:
+    known = (cluster.get("Namespace", "", namespace) or {}).get("metadata", {}).get("labels")
+    return {**(known or {}), NAME_LABEL: namespace}
 
 
 def config_maps_for(cluster: Cluster, key: RuntimeKey) -> set[Name]:

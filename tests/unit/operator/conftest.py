@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from emailflow_operator.reconcile.cluster import Cluster
+from emailflow_operator.reconcile.desired import Compiled, compile_for
+from emailflow_operator.reconcile.scope import sources_for
 
 API = "emailflow.dev/v1alpha1"
 FLOW_SPEC: dict[str, Any] = {
@@ -51,6 +53,11 @@ def cluster_of(*objects: dict[str, Any]) -> Cluster:
     for each in objects:
         made.put(each["kind"], each)
     return made
+
+
+def compiled_for(key: tuple[str, str], cluster: Cluster) -> Compiled:
+    sources = sources_for(cluster, key, {})
+    return compile_for(key, sources.documents, sources.strangers)
 
 
 @pytest.fixture

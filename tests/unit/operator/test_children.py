@@ -7,17 +7,15 @@ from emailflow_api.pod_settings import decode
 from emailflow_operator.reconcile.children.labels import child_name
 from emailflow_operator.reconcile.children.manifests import children_of, says
 from emailflow_operator.reconcile.children.settings import Image, Issuer
-from emailflow_operator.reconcile.desired import compile_for
-from emailflow_operator.reconcile.scope import documents_for
 
-from .conftest import cluster_of, provider, runtime
+from .conftest import cluster_of, compiled_for, provider, runtime
 
 MAIL = ("mail", "default")
 ISSUER = Issuer("https://kubernetes.default.svc", '{"keys": [{}]}')
 
 
 def children(owner: dict[str, Any], *others: dict[str, Any], **more: Any) -> dict[tuple[str, str], Any]:
-    plans = compile_for(MAIL, documents_for(cluster_of(owner, *others), MAIL, {})).plans
+    plans = compiled_for(MAIL, cluster_of(owner, *others)).plans
     wanted = {"image": Image("emailflow:1"), "nats_url": "nats://n:4222", "issuer": ISSUER, "minted": False}
     made = children_of(owner, plans, **{**wanted, **more})
     return {(each["kind"], each["metadata"]["name"]): each for each in made}

@@ -5,14 +5,15 @@ from emailflow_operator.reconcile.scope import (
     at_home,
     concerned,
     config_maps_for,
-    documents_for,
     objects_for,
     runtime_of,
+    sources_for,
 )
 
 from .conftest import cluster_of, flow, provider, runtime, template, thing
 
 MAIL = ("mail", "default")
+ALL = {"from": "All"}
 ELSEWHERE = {"runtimeRef": {"name": "default", "namespace": "mail"}}
 
 
@@ -22,9 +23,9 @@ def test_bookkeeping_is_no_change(shop: Cluster) -> None:
 
 
 def test_a_status_is_a_small_change(shop: Cluster) -> None:
-    changes = shop.changes
+    version = shop.version("EmailFlow", "mail", "hello")
     assert shop.put("EmailFlow", {**flow(), "status": {"revision": "a"}}) is Change.STATUS
-    assert shop.changes == changes
+    assert shop.version("EmailFlow", "mail", "hello") == version
 
 
 def test_a_spec_and_an_annotation_are_changes(shop: Cluster) -> None:
@@ -40,8 +41,41 @@ def test_a_flow_means_default_in_its_own_namespace() -> None:
 
 
 def test_a_template_concerns_the_runtimes_of_its_namespaces_flows() -> None:
-    cluster = cluster_of(runtime(), flow(namespace="shop", **ELSEWHERE))
+    cluster = cluster_of(runtime(allowedNamespaces=ALL), flow(namespace="shop", **ELSEWHERE))
     assert MAIL in concerned(cluster, template(namespace="shop"))
+
+
+def test_nothing_of_a_namespace_that_may_not_come_in_costs_a_runtime_anything() -> None:
+    bomb = flow(namespace="shop", **ELSEWHERE)
+    cluster = cluster_of(runtime(), provider(), bomb, template(namespace="shop"))
+    assert MAIL not in concerned(cluster, template(namespace="shop"))
+    sources = sources_for(cluster, MAIL, {})
+    given = {each.subject: each.value for each in sources.documents}
+    assert "EmailTemplate/shop/hello" not in given
+    assert set(given["EmailFlow/shop/hello"]) == {"apiVersion", "kind", "metadata"}
+    assert sources.strangers["EmailFlow/shop/hello"].reason == "NotAllowed"
+    cluster.put("EmailFlow", flow(namespace="shop", suspend=True, **ELSEWHERE))
+    assert sources_for(cluster, MAIL, {}).version == sources.version
+    # Its author hears of it all the same: of the flow from the runtime, of the template from its own home.
+    assert MAIL in concerned(cluster, bomb)
+    assert bomb["metadata"]["uid"] in {each["metadata"]["uid"] for each in at_home(cluster, MAIL)}
+    [home] = [
+        key for key in (MAIL, ("shop", "default")) if template(namespace="shop") in at_home(cluster, key)
+    ]
+    assert home == ("shop", "default")
+
+
+def test_what_a_runtime_is_compiled_from_has_a_version(shop: Cluster) -> None:
+    before = sources_for(shop, MAIL, {}).version
+    shop.put("EmailTemplate", {**template(), "status": {"conditions": []}})
+    shop.put("EmailTemplate", template(namespace="elsewhere"))
+    assert sources_for(shop, MAIL, {}).version == before
+    shop.put("EmailTemplate", template(subject="Another"))
+    after = sources_for(shop, MAIL, {}).version
+    assert after != before
+    shop.remove("EmailTemplate", "mail", "hello")
+    shop.put("EmailTemplate", template(subject="Another"))
+    assert sources_for(shop, MAIL, {}).version != after
 
 
 def test_a_layout_in_the_runtimes_namespace_concerns_it() -> None:
@@ -57,7 +91,7 @@ def test_what_counts_in_the_runtimes_namespace_only_concerns_nobody_else() -> No
 def test_labels_of_a_namespace_concern_the_runtimes_that_its_flows_mean() -> None:
     cluster = cluster_of(runtime(), flow(namespace="shop", **ELSEWHERE))
     space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"mail": "yes"}}}
-    assert concerned(cluster, space) == {MAIL}
+    assert MAIL in concerned(cluster, space)
 
 
 def test_each_object_has_one_home() -> None:
@@ -86,6 +120,7 @@ def test_config_maps_are_found_wherever_they_are_named() -> None:
 
 
 def test_a_namespace_whose_labels_are_not_known_still_has_its_name() -> None:
-    documents = documents_for(cluster_of(runtime(), flow(namespace="shop", **ELSEWHERE)), MAIL, {})
+    cluster = cluster_of(runtime(allowedNamespaces=ALL), flow(namespace="shop", **ELSEWHERE))
+    documents = sources_for(cluster, MAIL, {}).documents
     labels = {each.name: each.value["metadata"]["labels"] for each in documents if each.kind == "Namespace"}
     assert labels["shop"] == {"kubernetes.io/metadata.name": "shop"}

@@ -3,16 +3,15 @@
 from emailflow_api.plans import content_hash
 from emailflow_api.reports import FlowReport
 from emailflow_operator.reconcile.cluster import Cluster
-from emailflow_operator.reconcile.desired import Compiled, compile_for, plans_in_force
-from emailflow_operator.reconcile.scope import documents_for
+from emailflow_operator.reconcile.desired import Compiled, plans_in_force
 
-from .conftest import cluster_of, flow, provider, runtime, template
+from .conftest import cluster_of, compiled_for, flow, provider, runtime, template
 
 MAIL = ("mail", "default")
 
 
 def compiled(cluster: Cluster) -> Compiled:
-    return compile_for(MAIL, documents_for(cluster, MAIL, {}))
+    return compiled_for(MAIL, cluster)
 
 
 def report(plan, **journeys: int) -> dict[int, FlowReport]:

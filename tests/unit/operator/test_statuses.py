@@ -9,14 +9,14 @@ from emailflow_api.kinds import RESOURCES
 from emailflow_api.plans import content_hash
 from emailflow_api.reports import FlowReport
 from emailflow_operator.reconcile.cluster import Cluster
-from emailflow_operator.reconcile.desired import compile_for, plans_in_force
+from emailflow_operator.reconcile.desired import plans_in_force
 from emailflow_operator.reconcile.durability import durability
 from emailflow_operator.reconcile.events import events_for
-from emailflow_operator.reconcile.scope import at_home, documents_for
+from emailflow_operator.reconcile.scope import at_home
 from emailflow_operator.reconcile.statuses import counts_differ, patch_for, status_of
 from emailflow_operator.reconcile.verdicts import Standing, Trouble
 
-from .conftest import cluster_of, flow, provider, runtime, template, thing
+from .conftest import cluster_of, compiled_for, flow, provider, runtime, template, thing
 
 MAIL = ("mail", "default")
 NOW, LATER = "2026-03-01T10:00:00Z", "2026-03-01T11:00:00Z"
@@ -25,7 +25,7 @@ PODS = {"kind": "Deployment", "status": {"replicas": 1, "readyReplicas": 1}}
 
 def standing(cluster: Cluster, *, served: bool = True, **more: Any) -> Standing:
     """How things stand; `served`: the runtime has acknowledged everything."""
-    compiled = compile_for(MAIL, documents_for(cluster, MAIL, {}))
+    compiled = compiled_for(MAIL, cluster)
     plans = plans_in_force(MAIL, compiled, None, {})
     reports: dict[str, dict[int, FlowReport]] = {}
     if served and plans is not None:
@@ -108,7 +108,7 @@ def test_only_what_the_object_itself_must_mend_is_stalled(
 ) -> None:
     key = ("mail", "none") if reason == "RuntimeNotFound" else MAIL
     cluster = cluster_of(runtime(), provider(), flow("other"), template(), value)
-    compiled = compile_for(key, documents_for(cluster, key, {}))
+    compiled = compiled_for(key, cluster)
     found = conditions(judged(value, Standing(compiled, None, {}, None, exists=key == MAIL)))
     assert found["Ready"] == ("False", reason)
     assert ("Stalled" in found) == stalled
