@@ -27,6 +27,12 @@ class KubernetesRefused(OperatorError):
         self.status = status
 
 
+class ChildNotOurs(OperatorError):
+    """An object has the name of one of a runtime's children, and was not made for that runtime."""
+
+    reason = "ChildNotOurs"
+
+
 class InvalidAccess(OperatorError):
     """A kubeconfig or a ServiceAccount that gives no access to an API server."""
 

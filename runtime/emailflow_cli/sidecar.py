@@ -16,7 +16,7 @@ SMALLEST_SPOOL = 4 << 20
 
 def sidecar(
     sink: Annotated[
-        str, typer.Option(help="The runtime's receiver, such as http://emailflow-default.mail.svc/events.")
+        str, typer.Option(help="The runtime's receiver, such as http://emailruntime-default.mail.svc/events.")
     ],
     token: Annotated[
         Path | None, typer.Option(help="The file of the token to send; read again as it changes.")

@@ -208,7 +208,7 @@ def public(namespace: str) -> dict[str, Any]:
     """What an EmailRuntime says of links in its mails; their keys are made here, in the namespace."""
     keyring = f"--from-literal=keyring={KEYRING}"
     kubectl("create", "secret", "generic", "links", "--namespace", namespace, keyring)
-    url = f"http://emailflow-default.{namespace}.svc"
+    url = f"http://emailruntime-default.{namespace}.svc"
     return {"publicUrl": url, "keysSecretRef": {"name": "links", "key": "keyring"}}
 
 
@@ -225,7 +225,7 @@ def apply_example(namespace: str, runtime: dict[str, Any] | None = None) -> None
     cluster.apply(yaml.safe_dump_all(objects), namespace)
     patch("epr", "relay", SMTP, namespace)
     wait("ef", "onboarding", namespace, until="condition=Ready")
-    rollout = ("rollout", "status", "deployment/emailflow-default")
+    rollout = ("rollout", "status", "deployment", "--selector=emailflow.dev/runtime=default")
     kubectl(*rollout, "--namespace", namespace, f"--timeout={WAIT}s")
 
 

@@ -14,7 +14,7 @@ SIGNED_UP = "com.example.user.signed_up"
 
 def door(namespace: str) -> str:
     """Where the events of a namespace's own runtime go."""
-    return f"http://emailflow-default.{namespace}.svc/events"
+    return f"http://emailruntime-default.{namespace}.svc/events"
 
 
 OVER_HTTP = """
@@ -144,12 +144,14 @@ asyncio.run(main())
 
 
 @contextmanager
-def load(namespace: str, pod: str, prefix: str, event: dict[str, Any]) -> Iterator[list[str]]:
-    """While inside, a pod posts events at its namespace's door, again until each is accepted.
+def load(
+    namespace: str, pod: str, prefix: str, event: dict[str, Any], *, url: str = ""
+) -> Iterator[list[str]]:
+    """While inside, a pod posts events at its namespace's door, or `url`, again until each is accepted.
 
     NAME in `event` stands for a name of each event's own. On leaving, the list holds the names accepted.
     """
-    program = ["python", "-c", STEADILY, door(namespace), prefix, json.dumps(event)]
+    program = ["python", "-c", STEADILY, url or door(namespace), prefix, json.dumps(event)]
     where = ["--namespace", namespace, "--container", "app", "--stdin", pod]
     accepted: list[str] = []
     with subprocess.Popen(

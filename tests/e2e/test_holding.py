@@ -85,7 +85,7 @@ def test_a_changed_smtp_password_loses_no_mail(shop: str, producer: str, witness
     put_secret(shop, "first", witness.certificate())
     cluster.apply(GUARDED, shop)
     wait("ef", "guarded", shop, until="condition=Ready")
-    kubectl("rollout", "status", "deployment/emailflow-default", "--namespace", shop, "--timeout=90s")
+    kubectl("rollout", "status", "deployment/emailruntime-default", "--namespace", shop, "--timeout=90s")
     pods = cluster.names("pods", shop)
     assert events.post(shop, producer, guarded("gina")) == [202]
     assert len(witness.mails("gina@example.com", count=1)) == 1

@@ -20,7 +20,7 @@ def test_a_runtime_pod_killed_while_it_sends_sends_nothing_twice(
         cluster.strike(shop, pod["metadata"]["name"], reaper=reaper)
     finally:
         witness.release()
-    wait("deployment", "emailflow-default", shop, until="condition=Available")
+    wait("deployment", "emailruntime-default", shop, until="condition=Available")
     for name in names:
         mails = witness.mails(f"{name}@example.com", count=1, seconds=60)
         assert len(mails) == 1, name

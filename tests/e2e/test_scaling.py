@@ -13,8 +13,8 @@ def test_a_runtime_scaled_under_load_mails_every_event_once(release: str, witnes
         for replicas in (3, 1):
             kubectl("scale", "emailruntime/default", f"--replicas={replicas}", "--namespace", "wide")
             replaced = f"jsonpath={{.status.replicas}}={replicas}"
-            wait("deployment", "emailflow-default", "wide", until=replaced)
-            rollout = ("rollout", "status", "deployment/emailflow-default", "--timeout=90s")
+            wait("deployment", "emailruntime-default", "wide", until=replaced)
+            rollout = ("rollout", "status", "deployment/emailruntime-default", "--timeout=90s")
             kubectl(*rollout, "--namespace", "wide")
             after = events.sign_up(f"after{replicas}")
             assert events.post("wide", pod, after, attempts=60) == [202]

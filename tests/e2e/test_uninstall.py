@@ -19,7 +19,7 @@ def left_in(namespace: str) -> set[str]:
 
 def test_uninstalling_keeps_what_it_promises_and_nothing_else(shop: str, release: str) -> None:
     kubectl("delete", "emailruntimes", "--all", "--all-namespaces")
-    wait("deployment", "emailflow-default", shop, until="delete")
+    wait("deployment", "emailruntime-default", shop, until="delete")
     answer = run("helm", "uninstall", cluster.RELEASE, f"--namespace={release}", "--wait")
     assert answer.returncode == 0, answer.stderr
     for pod in listed("pods", release):

@@ -47,16 +47,24 @@ def images() -> set[str]:
 
 def rollout_status() -> None:
     """Until all of the runtime's pods are as they shall be."""
-    kubectl("rollout", "status", "deployment/emailflow-default", "--namespace", HERE, "--timeout=90s")
+    wait("deployment", "emailruntime-default", HERE, until="create")
+    kubectl("rollout", "status", "deployment/emailruntime-default", "--namespace", HERE, "--timeout=90s")
 
 
 def started(name: str) -> dict[str, object]:
     return events.sign_up(name) | {"type": TOUR, "data": {"email": f"{name}@example.com", "name": name}}
 
 
+def earlier_url() -> str:
+    """Where producers of the earlier version post; its Service stays when it is upgraded."""
+    services = cluster.names("services", HERE)
+    name = "emailflow-default" if "emailflow-default" in services else "emailruntime-default"
+    return f"http://{name}.{HERE}.svc/events"
+
+
 def token_of(producer: str, name: str) -> str:
     """The token that the earlier version takes: until tokens were for one runtime they were for all."""
-    answer = events.post(HERE, producer, started(name), token="/token/earlier")
+    answer = events.post(HERE, producer, started(name), url=earlier_url(), token="/token/earlier")
     return "/token/earlier" if answer == [202] else "/token/token"
 
 
@@ -69,21 +77,23 @@ def test_people_inside_go_on_and_each_mail_comes_once(
     assert images() == {BEFORE_IMAGE}
     waiting = [f"wanda{number}" for number in range(5)]
     token = token_of(earlier, waiting[0])
-    assert events.post(HERE, earlier, *map(started, waiting), token=token) == [202] * 5
+    assert events.post(HERE, earlier, *map(started, waiting), url=earlier_url(), token=token) == [202] * 5
     assert len(witness.counts("wanda", distinct=5)) == 5
     witness.hold()
     try:
-        with events.load(HERE, earlier, "uma", events.sign_up("NAME")) as accepted:
+        with events.load(HERE, earlier, "uma", events.sign_up("NAME"), url=earlier_url()) as accepted:
             assert witness.counts("uma", distinct=1)
             cluster.helm("upgrade", *chart(CHART, cluster.IMAGE), *storage, timeout=240)
             replaced = f"jsonpath={{.spec.template.spec.containers[0].image}}={cluster.IMAGE}"
-            wait("deployment", "emailflow-default", HERE, until=replaced)
+            wait("deployment", "emailruntime-default", HERE, until="create")
+            wait("deployment", "emailruntime-default", HERE, until=replaced)
             rollout_status()
             witness.release()
             assert events.post(HERE, earlier, events.sign_up("after"), attempts=60) == [202]
             assert len(witness.mails("after@example.com", count=1, seconds=60)) == 1
     finally:
         witness.release()
+    wait("deployment", "emailflow-default", HERE, until="delete")
     assert witness.counts("uma", distinct=len(accepted)) == {f"{name}@example.com": 1 for name in accepted}
     for name in waiting:
         _, told = witness.mails(f"{name}@example.com", count=2, seconds=90)

@@ -106,12 +106,27 @@ class KubernetesApi:
         return answer
 
     async def apply(self, value: Object, *, manager: str = FIELD_MANAGER, force: bool = True) -> Object:
-        """Server-side apply; what the manifest says is ours, whoever had it before (else 409)."""
+        """Server-side apply. With `force` what the manifest says is ours, whoever had it before (else 409).
+
+        A uid in the manifest must be that of the live object (409): only so is what was looked at changed.
+        """
         query = {"fieldManager": manager, "force": "true" if force else "false"}
         answer: Object = await self._call(
             "PATCH", path_of(value), body=value, query=query, content="application/apply-patch+yaml"
         )
         return answer
+
+    async def delete(self, value: Object) -> None:
+        """Delete this very object, and in the background what it owns. It may be gone already.
+
+        A namesake that was made meanwhile stays (409).
+        """
+        body = {"preconditions": {"uid": value["metadata"]["uid"]}, "propagationPolicy": "Background"}
+        try:
+            await self._call("DELETE", path_of(value), body=body)
+        except KubernetesRefused as refused:
+            if refused.status != 404:
+                raise
 
     async def merge_status(self, value: Object, patch: Mapping[str, Any]) -> Object | None:
         """Merge a patch into an object's status. None when the object is gone, or another one by now."""

@@ -16,7 +16,7 @@ from emailflow_operator.control.runtime_data import RuntimeData
 from emailflow_operator.control.status_writer import StatusWriter
 from emailflow_operator.control.world import World
 from emailflow_operator.errors import KubernetesUnreachable, NatsUnreachable, OperatorError
-from emailflow_operator.reconcile.children.labels import child_name
+from emailflow_operator.reconcile.children.earlier import serving
 from emailflow_operator.reconcile.children.manifests import children_of
 from emailflow_operator.reconcile.cluster import Name, Object
 from emailflow_operator.reconcile.desired import Compiled, compile_for, plans_in_force
@@ -152,7 +152,7 @@ class Worker:
             compiled=compiled,
             plans=plans,
             reports=self._data.reports,
-            deployment=self._world.cluster.get("Deployment", self.key[0], child_name(self.key[1])),
+            deployment=serving(self._world.cluster, *self.key),
             exists=owner is not None,
             trouble=trouble,
             durable=self._data.durable.statement,
@@ -186,7 +186,7 @@ class Worker:
         )
         refused: OperatorError | None = None
         try:
-            await self._children.ensure(wanted)
+            await self._children.ensure(owner, wanted)
             await self._children.ensure_keyring(owner)
         except OperatorError as error:
             refused = error

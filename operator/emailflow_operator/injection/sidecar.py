@@ -6,6 +6,7 @@ come from outside the pod, so they have a port of their own that answers nothing
 
 from typing import Any
 
+from emailflow_api.child_names import child_name
 from emailflow_api.pod_settings import audience
 from emailflow_operator.injection.wishes import SidecarSettings, Wishes
 
@@ -20,7 +21,7 @@ SPOOL_FOLDER = "/var/lib/emailflow/spool"
 def sink_of(runtime: tuple[str, str]) -> str:
     """The receiver of a runtime (namespace, name): its Service."""
     namespace, name = runtime
-    return f"http://emailflow-{name}.{namespace}.svc/events"
+    return f"http://{child_name(name)}.{namespace}.svc/events"
 
 
 def container(settings: SidecarSettings, wishes: Wishes, *, uid: int, grace_seconds: int) -> dict[str, Any]:

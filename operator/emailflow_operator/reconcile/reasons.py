@@ -33,6 +33,7 @@ CONDITIONS = {
     "SecretNotFound": "a Secret that `spec.nats` names is not there, or lacks the key",
     "InvalidCredentials": "what the Secret holds is no credentials file",
     "KubernetesRefused": "the API server refuses one of the runtime's children; the message has its words",
+    "ChildNotOurs": "one of the runtime's children has the name of an object that was not made for it",
     "KubernetesUnreachable": "the API server did not answer",
     "InternalError": "a defect of the operator; its log has more",
 }

@@ -98,7 +98,7 @@ async def test_a_restricted_namespace_takes_a_pod_with_its_sidecar(installed, in
     )
     [sidecar] = stored["spec"]["initContainers"]
     assert sidecar["restartPolicy"] == "Always"
-    assert f"--sink=http://emailflow-default.{namespace}.svc/events" in sidecar["args"]
+    assert f"--sink=http://emailruntime-default.{namespace}.svc/events" in sidecar["args"]
     assert stored["spec"]["containers"][0]["env"][0]["name"] == "K_SINK"
     # With all that the API server has filled in, there is nothing left to change.
     assert Injector(SidecarSettings(image="emailflow:1")).inject(stored, namespace).patch == []

@@ -27,9 +27,9 @@ class RuntimePod:
     async def start(self) -> None:
         """Start it as soon as the operator has written its settings."""
         core = f"/api/v1/namespaces/{self._namespace}"
-        written = await until(lambda: self._api.get(f"{core}/configmaps/emailflow-default"))
+        written = await until(lambda: self._api.get(f"{core}/configmaps/emailruntime-default"))
         apps = f"/apis/apps/v1/namespaces/{self._namespace}"
-        deployment = await until(lambda: self._api.get(f"{apps}/deployments/emailflow-default"))
+        deployment = await until(lambda: self._api.get(f"{apps}/deployments/emailruntime-default"))
         text, secrets = written["data"]["runtime.json"], str(self._folder / "secrets")
         text = text.replace(decode(text.encode()).secrets, secrets)
         for volume in deployment["spec"]["template"]["spec"]["volumes"]:

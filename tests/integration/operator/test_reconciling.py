@@ -80,13 +80,13 @@ async def test_a_runtime_gets_its_children(space: Any, operator: Any) -> None:
     kinds = "deployment,service,configmap,serviceaccount,pdb,networkpolicy"
     children = space.kubectl("get", kinds, "-o=name", f"--namespace={space.name}")
     assert {
-        "deployment.apps/emailflow-default",
-        "service/emailflow-default",
-        "service/admin-emailflow-default",
-        "configmap/emailflow-default",
-        "serviceaccount/emailflow-default",
-        "poddisruptionbudget.policy/emailflow-default",
-        "networkpolicy.networking.k8s.io/emailflow-default",
+        "deployment.apps/emailruntime-default",
+        "service/emailruntime-default",
+        "service/admin-emailruntime-default",
+        "configmap/emailruntime-default",
+        "serviceaccount/emailruntime-default",
+        "poddisruptionbudget.policy/emailruntime-default",
+        "networkpolicy.networking.k8s.io/emailruntime-default",
     } <= set(children.split())
     scale = space.kubectl(
         "get", "--raw", f"/apis/emailflow.dev/v1alpha1/namespaces/{space.name}/emailruntimes/default/scale"
@@ -224,20 +224,20 @@ async def test_a_flow_of_another_namespace_needs_to_be_let_in(
 
 async def test_what_others_change_or_delete_of_the_children_is_put_right(space: Any, operator: Any) -> None:
     there = f"--namespace={space.name}"
-    space.kubectl("delete", "deployment", "emailflow-default", there, "--wait=false", "--cascade=orphan")
+    space.kubectl("delete", "deployment", "emailruntime-default", there, "--wait=false", "--cascade=orphan")
 
     async def is_back() -> Any:
-        return await space.api.get(f"/apis/apps/v1/namespaces/{space.name}/deployments/emailflow-default")
+        return await space.api.get(f"/apis/apps/v1/namespaces/{space.name}/deployments/emailruntime-default")
 
     assert await until(is_back)
-    space.kubectl("set", "image", "deployment/emailflow-default", "runtime=somebody/elses:1", there)
+    space.kubectl("set", "image", "deployment/emailruntime-default", "runtime=somebody/elses:1", there)
 
     async def image() -> bool:
         found = await is_back()
         return bool(found["spec"]["template"]["spec"]["containers"][0]["image"] == "emailflow:test")
 
     assert await until(image)
-    space.kubectl("annotate", "deployment/emailflow-default", "team=shop", there)
+    space.kubectl("annotate", "deployment/emailruntime-default", "team=shop", there)
     space.apply(EVENT_TYPE)
     await space.becomes("eventtypes", "signed-up", ("True", "Succeeded"))
     assert (await is_back())["metadata"]["annotations"]["team"] == "shop"

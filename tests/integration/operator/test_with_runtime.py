@@ -30,7 +30,7 @@ class Pod:
         self._ports = folder / "pod.ports"
 
     async def start(self) -> None:
-        path = f"/api/v1/namespaces/{self._space.name}/configmaps/emailflow-default"
+        path = f"/api/v1/namespaces/{self._space.name}/configmaps/emailruntime-default"
         written = await until(lambda: self._space.api.get(path))
         settings = decode(written["data"]["runtime.json"].encode())
         secrets = await self._mount_secrets()
@@ -49,7 +49,7 @@ class Pod:
         """Secrets as folders, those that the Deployment mounts."""
         base = self._space.name
         found = await until(
-            lambda: self._space.api.get(f"/apis/apps/v1/namespaces/{base}/deployments/emailflow-default")
+            lambda: self._space.api.get(f"/apis/apps/v1/namespaces/{base}/deployments/emailruntime-default")
         )
         for volume in found["spec"]["template"]["spec"]["volumes"]:
             if "secret" in volume:

@@ -53,12 +53,12 @@ def test_an_app_that_sets_k_sink_keeps_its_own(injected):
 
 
 def test_events_go_to_the_namespaces_own_default_runtime(injected):
-    assert argument(injected(), "sink") == "http://emailflow-default.shop.svc/events"
+    assert argument(injected(), "sink") == "http://emailruntime-default.shop.svc/events"
 
 
 def test_events_go_to_the_runtime_that_is_named(injected):
     pod = injected(annotations={"emailflow.dev/runtime": "mail/main"})
-    assert argument(pod, "sink") == "http://emailflow-main.mail.svc/events"
+    assert argument(pod, "sink") == "http://emailruntime-main.mail.svc/events"
 
 
 def test_the_token_is_for_its_runtime_only_and_expires(injected):

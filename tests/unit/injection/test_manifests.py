@@ -48,11 +48,11 @@ def test_a_template_gets_the_sidecar(injector):
     [made] = read_documents(injected(DEPLOYMENT, injector), "x")
     [sidecar] = made.value["spec"]["template"]["spec"]["initContainers"]
     assert sidecar["name"] == "emailflow"
-    assert "--sink=http://emailflow-default.shop.svc/events" in sidecar["args"]
+    assert "--sink=http://emailruntime-default.shop.svc/events" in sidecar["args"]
 
 
 def test_a_manifest_without_a_namespace_goes_where_the_caller_says(injector):
-    assert "--sink=http://emailflow-default.night.svc/events" in injected(CRON_JOB, injector, "night")
+    assert "--sink=http://emailruntime-default.night.svc/events" in injected(CRON_JOB, injector, "night")
 
 
 @pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet", "Job", "ReplicaSet"])

@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 from emailflow_api.pod_settings import decode
-from emailflow_operator.reconcile.children.labels import child_name
 from emailflow_operator.reconcile.children.manifests import children_of, says
 from emailflow_operator.reconcile.children.settings import Image, Issuer
 
@@ -22,7 +21,7 @@ def children(owner: dict[str, Any], *others: dict[str, Any], **more: Any) -> dic
 
 
 def pod_of(made: dict[tuple[str, str], Any]) -> dict[str, Any]:
-    return made["Deployment", "emailflow-default"]["spec"]["template"]["spec"]
+    return made["Deployment", "emailruntime-default"]["spec"]["template"]["spec"]
 
 
 def mounted(made: dict[tuple[str, str], Any]) -> dict[str, Any]:
@@ -55,12 +54,12 @@ def test_pods_meet_the_restricted_standard() -> None:
 
 
 def test_a_new_pod_is_there_before_an_old_one_goes() -> None:
-    strategy = children(runtime())["Deployment", "emailflow-default"]["spec"]["strategy"]
+    strategy = children(runtime())["Deployment", "emailruntime-default"]["spec"]["strategy"]
     assert strategy["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
 
 
 def test_a_pod_serves_on_until_services_lead_nobody_to_it() -> None:
-    pod = children(runtime())["Deployment", "emailflow-default"]["spec"]["template"]["spec"]
+    pod = children(runtime())["Deployment", "emailruntime-default"]["spec"]["template"]["spec"]
     [container] = pod["containers"]
     [program, seconds] = container["lifecycle"]["preStop"]["exec"]["command"]
     assert program == "sleep"
@@ -76,7 +75,7 @@ def test_what_the_spec_says_of_pods_is_taken_over() -> None:
         "labels": {"team": "shop", "emailflow.dev/runtime": "not-this"},
     }
     made = children(runtime(pod=pod, replicas=3), image=Image("emailflow:1", "Never", ("pull",)))
-    deployment = made["Deployment", "emailflow-default"]["spec"]
+    deployment = made["Deployment", "emailruntime-default"]["spec"]
     spec, metadata = pod_of(made), deployment["template"]["metadata"]
     assert deployment["replicas"] == 3
     assert spec["containers"][0]["resources"] == {"limits": {"memory": "512Mi"}}
@@ -115,7 +114,7 @@ def test_a_runtime_that_names_no_keys_gets_its_own_of_those_that_are_made() -> N
 
 
 def settings_of(made: dict[tuple[str, str], Any]) -> Any:
-    return decode(made["ConfigMap", "emailflow-default"]["data"]["runtime.json"].encode())
+    return decode(made["ConfigMap", "emailruntime-default"]["data"]["runtime.json"].encode())
 
 
 def test_settings_say_where_secrets_are() -> None:
@@ -129,25 +128,17 @@ def test_settings_say_where_secrets_are() -> None:
 def test_a_receiver_that_takes_no_service_accounts_knows_no_issuer() -> None:
     made = children(runtime(receiver={"serviceAccounts": False}))
     assert settings_of(made).issuer == ""
-    assert "jwks.json" not in made["ConfigMap", "emailflow-default"]["data"]
+    assert "jwks.json" not in made["ConfigMap", "emailruntime-default"]["data"]
 
 
 def test_rotated_keys_of_the_cluster_replace_no_pod_and_new_settings_do() -> None:
     def rolled(**more: Any) -> str:
-        return json.dumps(children(runtime(), **more)["Deployment", "emailflow-default"]["spec"]["template"])
+        return json.dumps(
+            children(runtime(), **more)["Deployment", "emailruntime-default"]["spec"]["template"]
+        )
 
     assert rolled() == rolled(issuer=ISSUER._replace(jwks='{"keys": [{}, {}]}'))
     assert rolled() != rolled(nats_url="nats://elsewhere:4222")
-
-
-def test_names_of_two_runtimes_never_meet() -> None:
-    names = [
-        child_name(each, prefix) for each in ("a", "admin-a", "a-admin") for prefix in ("emailflow-", "x-")
-    ]
-    assert len(set(names)) == len(names)
-    long = [child_name("a" * 62 + end) for end in "xy"]
-    assert len(set(long)) == 2
-    assert all(len(each) <= 63 for each in long)
 
 
 def test_what_others_and_the_server_add_is_theirs() -> None:

@@ -7,9 +7,10 @@ takes them at once. So none may be unavailable while they are replaced.
 import hashlib
 from typing import Any
 
+from emailflow_api.child_names import child_name
 from emailflow_api.kinds import EmailRuntime
 from emailflow_api.pod_settings import ADMIN_PORT, EVENTS_PORT, SECRETS_FOLDER
-from emailflow_operator.reconcile.children.labels import child_name, labels, metadata, pod_selector
+from emailflow_operator.reconcile.children.labels import labels, metadata, pod_selector
 from emailflow_operator.reconcile.children.secrets import Mount
 from emailflow_operator.reconcile.children.settings import JWKS_KEY, SETTINGS_KEY, Image
 from emailflow_operator.reconcile.cluster import Object

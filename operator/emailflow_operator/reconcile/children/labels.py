@@ -1,25 +1,15 @@
-"""Names and labels of what is made for an EmailRuntime. Nothing else may build such a name."""
+"""Labels and owners of what is made for an EmailRuntime: by them an object is known as the operator's own."""
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from emailflow_api.kinds import API_VERSION
+from emailflow_api.child_names import child_name
+from emailflow_api.kinds import API_VERSION, GROUP
 from emailflow_operator.reconcile.cluster import Object
 from emailflow_operator.reconcile.scope import CHILD_OF
 
 FIELD_MANAGER = "emailflow-operator"
 MANAGED_BY = "app.kubernetes.io/managed-by"
-_LONGEST = 63
-"""Of a Service's name and of a label's value (RFC 1123 label)."""
-
-
-def child_name(runtime: str, prefix: str = "emailflow-") -> str:
-    """What the children of a runtime are called; long names are cut, and told apart by a hash."""
-    name = f"{prefix}{runtime}"
-    if len(name) <= _LONGEST:
-        return name
-    return f"{name[: _LONGEST - 9]}-{hashlib.sha256(runtime.encode()).hexdigest()[:8]}"
 
 
 def pod_selector(runtime: str) -> dict[str, str]:
@@ -50,3 +40,21 @@ def metadata(owner: Object, *, name: str | None = None) -> dict[str, Any]:
         "labels": labels(about["name"]),
         "ownerReferences": [reference],
     }
+
+
+def is_owned_by(live: Mapping[str, Any], owner: Object) -> bool:
+    """Whether a live object was made for this EmailRuntime, or for one of its name that it has replaced.
+
+    An EmailRuntime that was deleted and made again (`kubectl replace --force`, a restore) has another uid. Of
+    two of one name and namespace only one can be there, so what names the one before it is its own as well,
+    until the garbage collector finds it. Who takes the label away takes the object away from the operator.
+    """
+    about = live["metadata"]
+    if (about.get("labels") or {}).get(MANAGED_BY) != FIELD_MANAGER:
+        return False
+    return any(
+        each.get("kind") == "EmailRuntime"
+        and str(each.get("apiVersion")).startswith(f"{GROUP}/")
+        and each.get("name") == owner["metadata"]["name"]
+        for each in about.get("ownerReferences") or ()
+    )

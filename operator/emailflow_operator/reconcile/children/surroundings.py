@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from emailflow_api.child_names import admin_name
 from emailflow_api.pod_settings import ADMIN_PORT, EVENTS_PORT
-from emailflow_operator.reconcile.children.labels import child_name, metadata, pod_selector
+from emailflow_operator.reconcile.children.labels import metadata, pod_selector
 from emailflow_operator.reconcile.cluster import Object
 
 
@@ -23,7 +24,7 @@ def surroundings(owner: Object) -> list[Object]:
             owner,
             "v1",
             "Service",
-            name=admin_service(runtime),
+            name=admin_name(runtime),
             # Each pod has numbers of its own, and one that is not ready is the one to look at.
             spec={
                 "selector": selector,
@@ -40,11 +41,6 @@ def surroundings(owner: Object) -> list[Object]:
         ),
         _of(owner, "networking.k8s.io/v1", "NetworkPolicy", spec=_network(selector)),
     ]
-
-
-def admin_service(runtime: str) -> str:
-    """The headless Service of metrics and probes. A suffix could be part of another runtime's name."""
-    return child_name(runtime, prefix="admin-emailflow-")
 
 
 def _of(owner: Object, api_version: str, kind: str, *, name: str | None = None, **rest: Any) -> Object:
