@@ -36,6 +36,18 @@ class ExpressionFailed(ApiError):
     reason = "ExpressionFailed"
 
 
+class MissingValue(ExpressionFailed):
+    """The expression asks for a field that this input does not have, or where text is needed it has null."""
+
+    reason = "MissingValue"
+
+
+class ExpressionTooCostly(ExpressionFailed):
+    """The expression may take too much time or memory for data of this size, so it is not evaluated."""
+
+    reason = "ExpressionTooCostly"
+
+
 class InvalidYaml(ApiError):
     """Text that is not YAML as the Kubernetes API machinery reads it."""
 

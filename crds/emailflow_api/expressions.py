@@ -1,8 +1,9 @@
 """Expressions: CEL as the API promises it, over what Google's C++ implementation gives.
 
 The library returns errors as values, and some of its messages quote the data; here both end as exceptions
-whose messages name fields and types, never values, so that they may stand in logs. Which variables exist
-where is the table in the API reference. Nothing here may keep an expression's result or read a clock.
+whose messages name fields and types, never values, so that they may stand in logs. What an evaluation may
+cost is bounded before it begins (ADR 0023). Which variables exist where is the table in the API reference.
+Nothing here may keep an expression's result or read a clock.
 """
 
 import math
@@ -15,14 +16,19 @@ from typing import Any
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_math, ext_optional, ext_strings
 
-from emailflow_api.errors import ExpressionFailed, InvalidExpression
+from emailflow_api.cel_cost.estimate import Sizes
+from emailflow_api.cel_cost.limits import (
+    MAX_TEXT,
+    MAX_TIME_PER_INPUT,
+    MAX_VALUE,
+    Limited,
+    check_text,
+    rounded_up,
+    weigh,
+)
+from emailflow_api.cel_messages import failed, invalid, missing
+from emailflow_api.errors import ExpressionFailed, ExpressionTooCostly, InvalidExpression, MissingValue
 from emailflow_api.plain_paths import PlainPath
-
-
-class MissingValue(ExpressionFailed):
-    """The expression asks for a field that this input does not have, or where text is needed it has null."""
-
-    reason = "MissingValue"
 
 
 class Scope(Enum):
@@ -73,11 +79,27 @@ class Bindings:
     are kept in its memory, too.
     """
 
-    __slots__ = ("_activation", "values")
+    __slots__ = ("_activation", "_sizes", "_spent", "values")
 
     def __init__(self, values: dict[str, Any]) -> None:
         self.values = values
         self._activation: Any = None
+        self._sizes: Sizes | None = None
+        self._spent = 0.0
+
+    @property
+    def sizes(self) -> Sizes:
+        """How large the values are, rounded up, so that similar inputs share an estimate."""
+        if self._sizes is None:
+            self._sizes = Sizes(*map(rounded_up, weigh(self.values)))
+        return self._sizes
+
+    def spend(self, time: float) -> bool:
+        """Whether the input has so many nanoseconds left; they are spent then."""
+        if self._spent + time > MAX_TIME_PER_INPUT:
+            return False
+        self._spent += time
+        return True
 
     @property
     def activation(self) -> Any:
@@ -122,46 +144,76 @@ def bind(
 class Expression:
     """A compiled expression. Immutable; may be evaluated any number of times."""
 
-    __slots__ = ("_plain", "_program", "result", "text")
+    __slots__ = ("_limited", "_plain", "_program", "result", "text")
 
-    def __init__(self, text: str, result: Result, program: Any) -> None:
+    def __init__(self, text: str, result: Result, program: Any, limited: Limited) -> None:
         self.text = text
         self.result = result
         self._program = program
+        self._limited = limited
         plain = PlainPath.read(text)
         compares = plain is not None and plain.comparison is not None
         self._plain = plain if compares == (result is Result.BOOL) else None
 
+    def is_affordable(self, sizes: Sizes) -> bool:
+        """Whether data of these sizes is evaluated at all."""
+        return self._limited.is_affordable(sizes)
+
+    @property
+    def limited(self) -> Limited:
+        """What it may cost."""
+        return self._limited
+
     def evaluate(self, bindings: Bindings) -> Any:
         """The value: a bool, a str or a JSON value, as `result` says.
 
-        Raises MissingValue (a field that isn't there) or another ExpressionFailed (wrong types, overflow,
-        a result that isn't what was asked for).
+        Raises MissingValue (a field that isn't there), ExpressionTooCostly or another ExpressionFailed (wrong
+        types, overflow, a result that isn't what was asked for); nothing else.
         """
         if self._plain is not None:
             try:
                 value = self._plain.value(bindings.values)
             except KeyError as missed:
-                raise _missing(self.text, missed.args[0]) from None
+                raise missing(self.text, missed.args[0]) from None
             if value is not None:
                 return value
-        outcome = self._program.eval(bindings.activation)
-        if outcome.type() == cel.Type.ERROR and _OUT_OF_RANGE.search(_failure_text(outcome)):
-            bindings.widen()
+        if self._limited.is_costly:
+            self._afford(bindings)
+        try:
             outcome = self._program.eval(bindings.activation)
+            if outcome.type() == cel.Type.ERROR and _OUT_OF_RANGE.search(_report(outcome)):
+                bindings.widen()
+                outcome = self._program.eval(bindings.activation)
+        except (RuntimeError, MemoryError) as error:
+            # The library raises where its own budget of iterations ends, instead of returning an error.
+            raise failed(self.text, str(error)) from None
         if outcome.type() in (cel.Type.ERROR, cel.Type.UNKNOWN):
-            raise _failure(self.text, _failure_text(outcome))
+            raise failed(self.text, _report(outcome))
         value = outcome.plain_value()
         if self.result is Result.BOOL and isinstance(value, bool):
             return value
         if self.result is Result.STRING:
             return self._as_text(value)
         if self.result is Result.ANY:
+            if weigh(value).total > MAX_VALUE:
+                raise ExpressionFailed(f"`{self.text}` gives a large value", expected="at most 16 KiB")
             return self._as_json(value)
         raise self._wrong_result(value)
 
+    def _afford(self, bindings: Bindings) -> None:
+        sizes = bindings.sizes
+        if not (self._limited.is_affordable(sizes) and bindings.spend(self._limited.cost(sizes).time)):
+            raise ExpressionTooCostly(
+                f"`{self.text}` may take too long, or too much memory, for data of this size",
+                expected="shorter lists and texts, or an expression without loops in loops",
+            )
+
     def _as_text(self, value: Any) -> str:
         if isinstance(value, str):
+            if len(value) > MAX_TEXT:
+                raise ExpressionFailed(
+                    f"`{self.text}` gives {len(value)} characters", expected=f"at most {MAX_TEXT}"
+                )
             return value
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
@@ -207,117 +259,23 @@ def compile_expression(text: str, scope: Scope, result: Result) -> Expression:
     Raises InvalidExpression whose message says where in `text` and what is wrong, and `expected` what
     could stand there.
     """
+    check_text(text)
     try:
         returned = _CHECKING[scope].compile(text).return_type()
+        program = _RUNNING.compile(text)
     except RuntimeError as error:
-        raise _invalid(text, scope, str(error)) from None
+        raise invalid(text, scope.value, str(error)) from None
     if result in _ALLOWED and returned not in _ALLOWED[result]:
         kind = returned.name().lower()
         raise InvalidExpression(f"`{text}` gives {kind}", expected=result.value)
-    return Expression(text, result, _RUNNING.compile(text))
+    return Expression(text, result, program, Limited(text, program.serialize()))
 
 
-# --- what is wrong with an expression ----------------------------------------------------------------
-
-_PROBLEM = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
-_UNDECLARED = re.compile(r"undeclared reference to '([^']*)'")
-_OVERLOAD = re.compile(r"found no matching overload for '([^']*)' applied to '\((.*)\)'")
-_NOT_CEL = re.compile(r"(?:token recognition error at:|no viable alternative at input) '(.*)'")
-
-
-def _invalid(text: str, scope: Scope, report: str) -> InvalidExpression:
-    problem = _PROBLEM.search(report)
-    if problem is None:
-        return InvalidExpression(report.removesuffix(" [INVALID_ARGUMENT]"), expected="a CEL expression")
-    line, column, detail = int(problem[1]), int(problem[2]), problem[3].removesuffix(" [INVALID_ARGUMENT]")
-    if (undeclared := _UNDECLARED.match(detail)) and "." in (name := undeclared[1]):
-        column -= name.rindex(".")  # the library points at the last dot, people look for the first name
-    where = f"line {line}, column {column}" if "\n" in text.strip() else f"column {column}"
-    message, expected = _explain(text, scope, detail, text.split("\n")[line - 1][column - 1 :])
-    return InvalidExpression(f"{where}: {message}", expected=expected)
-
-
-def _explain(text: str, scope: Scope, detail: str, rest: str) -> tuple[str, str]:
-    """A sentence about the problem, and what was expected. `rest` is the line from the position on."""
-    if found := _UNDECLARED.match(detail):
-        if rest.startswith("("):
-            return f"there is no function `{found[1]}` with these arguments", "a function of CEL"
-        return f"`{found[1].partition('.')[0]}` is not known here", f"one of {', '.join(scope.value)}"
-    if found := _OVERLOAD.match(detail):
-        return (
-            f"`{_operator(found[1])}` does not work on {found[2].replace(', ', ' and ')}",
-            "operands of types that go together",
-        )
-    return _explain_syntax(text, detail.partition(" expecting {")[0].replace("Syntax error: ", ""))
-
-
-def _explain_syntax(text: str, detail: str) -> tuple[str, str]:
-    if found := _NOT_CEL.search(detail):
-        symbol = found[1].strip()
-        return f"`{symbol}` is not CEL here", "`==`" if symbol == "=" else "a CEL expression"
-    if not text.strip():
-        return "the expression is empty", "a CEL expression"
-    if detail.endswith("'<EOF>'"):
-        return "the expression ends too early", "its other half"
-    return detail, "a CEL expression"
-
-
-def _operator(name: str) -> str:
-    return "? :" if name == "_?_:_" else name.strip("_@")
-
-
-# --- why an expression has no value ------------------------------------------------------------------
-
-_NO_KEY = re.compile(r"Key not found in map : \"?(.*?)\"?$")
-_NO_INDEX = re.compile(r"Index error: index=(-?\d+) size=(\d+)")
-_NO_OVERLOAD = re.compile(r"No matching overloads found : ([^(]+)(?:\((.*)\))?")
-_CAUSES = {
-    "divide by zero": "divides by zero",
-    "modulus by zero": "divides by zero",
-    "overflow": "is beyond 64 bits",
-    "int64 range": "is beyond 64 bits",
-    "Timestamp conversion": "has text that is no RFC 3339 time",
-    "Duration conversion": "has text that is no duration",
-    "convert string to": "has text that is no number",
-    "conversion error": "has a value that can't be converted",
-    "regular expression": "has a regular expression that RE2 does not accept",
-    "timezone": "names a time zone that doesn't exist",
-    "No value with name": "has a variable without a value here",
-}
-
-
-def _failure_text(outcome: Any) -> str:
+def _report(outcome: Any) -> str:
     try:
         return str(outcome.plain_value())
     except TypeError:  # an optional that was not resolved
         return "optional"
-
-
-def _failure(text: str, report: str) -> ExpressionFailed:
-    """The library's report in words for people; nothing of the data is repeated (DESIGN section 9)."""
-    if found := _NO_KEY.search(report):
-        return _missing(text, found[1])
-    if "Applying SELECT" in report:
-        return MissingValue(f"`{text}` asks for a field of a value that has no fields")
-    if found := _NO_INDEX.search(report):
-        return MissingValue(f"`{text}` asks for element {found[1]} of {found[2]}")
-    if report == "optional":
-        return ExpressionFailed(f"`{text}` gives an optional", expected="orValue(…) at its end")
-    if found := _NO_OVERLOAD.search(report):
-        types = (
-            f" {found[2].replace('int64', 'int').replace(', ', ' and ')}"
-            if found[2]
-            else " values of these types"
-        )
-        operator = "?" if "jump" in found[1] else _operator(found[1])
-        return ExpressionFailed(f"`{text}`: `{operator}` does not work on{types}")
-    cause = next((words for mark, words in _CAUSES.items() if mark in report), "has no value for this input")
-    return ExpressionFailed(f"`{text}` {cause}")
-
-
-def _missing(text: str, name: str) -> MissingValue:
-    shown = f"no `{name}`" if name in text else "nothing under that key"
-    return MissingValue(f"`{text}`: there is {shown}")
 
 
 def _widened(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from emailflow_api.cel_cost.limits import LARGE
 from emailflow_api.compile.contracts import unknown_paths
 from emailflow_api.compile.report import Report
 from emailflow_api.expressions import Result, Scope, compile_expression
@@ -47,11 +48,18 @@ class CheckedExpressions:
         return self._checked(path, text, Result.ANY)
 
     def _checked(self, path: str, text: str | None, result: Result) -> str:
-        if (
-            not text
-            or self.report.attempt(path, lambda: compile_expression(text, self._scope, result)) is None
-        ):
+        if not text:
             return ""
+        compiled = self.report.attempt(path, lambda: compile_expression(text, self._scope, result))
+        if compiled is None:
+            return ""
+        if not compiled.is_affordable(LARGE):
+            self.report.warning(
+                "ExpressionTooCostly",
+                path,
+                f"`{text}` has no value for large events, since it may take too long for them",
+                f"a cost for lists of {LARGE.items} and texts of {LARGE.text} that is within the limit",
+            )
         for unknown in unknown_paths(text, self._types, self._schemas):
             self.report.warning(
                 "UnknownPath", path, f"`{unknown.path}` is in no EventType's schema", unknown.known

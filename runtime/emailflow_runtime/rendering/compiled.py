@@ -168,7 +168,14 @@ def _jinja_first(markup: _Markup, preheader: str) -> _Body:
     def body(context: dict[str, Any]) -> tuple[str, str]:
         rendered = source.render(context)
         _check("body", rendered, MAX_HTML)
-        document = markup.to_html(rendered)
+        try:
+            document = markup.to_html(rendered)
+        except TemplateSyntaxError:
+            # The converter's own message quotes the document, and values are in it by now.
+            kind = "MJML" if markup.mjml else "HTML and CSS"
+            raise TemplateSyntaxError(
+                f"body: expected {kind} that can be read once the values are in it"
+            ) from None
         text = to_text(document)
         return (with_preheader(document, hidden.render(context)) if preheader else document), text
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import jinja2
 import jinja2.nodes
+from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from emailflow_runtime.rendering.errors import TemplateForbidden
@@ -132,5 +133,5 @@ class Source:
         try:
             return self._template.render(context)
         except Exception as error:
-            tree = self._parsed() if isinstance(error, jinja2.UndefinedError) else None
-            raise explained(error, field=self._field, tree=tree) from error
+            named = isinstance(error, jinja2.UndefinedError | SecurityError)
+            raise explained(error, field=self._field, tree=self._parsed() if named else None) from error

@@ -37,11 +37,15 @@ def separators(locale: str) -> tuple[str, str]:
     return _COMMA_LANGUAGES.get(language.lower(), _ENGLISH)
 
 
+class InvalidArgument(ValueError):
+    """A value that a filter can't format. The message is fixed text, since it goes into dead letters."""
+
+
 @jinja2.pass_context
 def number(context: Context, value: Any, decimals: int | None = None) -> str:
     """`1234.5 | number(2)` is `1,234.50`, or `1.234,50` in German. Halves are rounded up.
 
-    Without `decimals` a number keeps those that it has. Raises ValueError for what is no number.
+    Without `decimals` a number keeps those that it has. Raises InvalidArgument for what is no number.
     """
     amount = _decimal(value)
     if decimals is not None:
@@ -63,7 +67,7 @@ def date_and_time(
 ) -> str:
     """An RFC 3339 time in `timezone`, else in the contact's zone, else in UTC; `pattern` as in strftime.
 
-    A time without an offset is taken as UTC. Raises ValueError for what is no time, or no IANA zone.
+    A time without an offset is taken as UTC. Raises InvalidArgument for what is no time, or no IANA zone.
     """
     zone = _contact_zone(context) if timezone is None else _zone(timezone)
     return _datetime(value).astimezone(zone).strftime(pattern)
@@ -89,9 +93,9 @@ def _decimal(value: Any) -> Decimal:
     try:
         amount = Decimal(str(value))
     except InvalidOperation:
-        raise ValueError("number: expected a number") from None
+        raise InvalidArgument("number: expected a number") from None
     if not amount.is_finite() or abs(amount.adjusted()) > 30:
-        raise ValueError("number: expected a number of at most 30 digits")
+        raise InvalidArgument("number: expected a number of at most 30 digits")
     return amount
 
 
@@ -100,9 +104,9 @@ def _datetime(value: Any) -> datetime:
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
-            raise ValueError("datetime: expected an RFC 3339 time") from None
+            raise InvalidArgument("datetime: expected an RFC 3339 time") from None
     if not isinstance(value, datetime):
-        raise TypeError("datetime: expected an RFC 3339 time")
+        raise InvalidArgument("datetime: expected an RFC 3339 time")
     return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
 
 
@@ -110,7 +114,7 @@ def _zone(name: str) -> tzinfo:
     try:
         return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("datetime: expected an IANA time zone") from None
+        raise InvalidArgument("datetime: expected an IANA time zone") from None
 
 
 def _contact_zone(context: Context) -> tzinfo:

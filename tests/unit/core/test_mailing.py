@@ -1,8 +1,9 @@
 """What follows from a mail's fate."""
 
+import msgspec
 import pytest
 
-from emailflow_api.plans import Retry
+from emailflow_api.plans import Branch, Case, Retry
 from emailflow_runtime.core import outcomes as o
 from emailflow_runtime.core.commands import KeepDeadLetter, SendMail
 from emailflow_runtime.core.facts import (
@@ -18,6 +19,7 @@ from emailflow_runtime.core.facts import (
     MailUnknown,
 )
 from emailflow_runtime.core.inputs import AttemptPlanned, MailBroken, MailWithheld, OutcomeKnown
+from emailflow_runtime.core.reactions.course import Course
 from emailflow_runtime.core.reactions.mailing import Delivery
 
 from .conftest import NOON, SECOND, MakeWorld, World, send
@@ -55,6 +57,41 @@ def test_the_intent_is_a_fact_before_anything_is_handed_over(attempted: World) -
 
 def test_a_second_intent_for_the_same_attempt_is_refused(attempted: World) -> None:
     assert plan(attempted) == ()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "recorded"),
+    [
+        (o.Accepted(reply="250 ok"), MailAccepted),
+        (o.Refused(reason="Refused", code=550), MailFailed),
+        (o.Unknown("ConnectionLost", ""), MailUnknown),
+    ],
+)
+def test_an_outcome_is_recorded_although_what_follows_fails(
+    attempted: World, monkeypatch: pytest.MonkeyPatch, outcome: o.Outcome, recorded: type
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(Course, "proceed", broken)
+    commands = conclude(attempted, outcome)
+    assert [type(fact) for fact in attempted.facts[-2:]] == [recorded, Exited]
+    assert attempted.journey.result == "Failed"
+    letter = commands[-1]
+    assert isinstance(letter, KeepDeadLetter)
+    assert (letter.reason, letter.step) == ("PoisonInput", "")
+    assert "a defect" not in letter.message
+
+
+def test_a_branch_that_takes_too_many_iterations_follows_an_accepted_mail(make_world: MakeWorld) -> None:
+    # Written as an author would: the library raises where its budget of 10,000 iterations ends.
+    when = "event.data.l.exists(x, event.data.l.exists(y, y == -1))"
+    branch = Branch(name="which", next="end", cases=(Case(when=when, then="tips"),))
+    world = make_world(send(then="which"), branch, send("tips"))
+    world.event(data=msgspec.json.encode({"l": [1] * 200}))
+    plan(world)
+    conclude(world, o.Accepted(reply="250 ok"))
+    assert [type(fact) for fact in world.facts[-2:]] == [MailAccepted, Completed]
 
 
 def test_an_accepted_mail_lets_the_journey_go_on(attempted: World) -> None:

@@ -141,7 +141,7 @@ def test_a_method_that_is_not_called_is_an_undefined_variable(render):
         ("{{ nme }}", "'nme'"),
         ("{{ event.data.nme }}", "'event.data.nme'"),
         ("{% if contact.nme %}x{% endif %}", "'contact.nme'"),
-        ("{{ contact['nme'] }}", "'nme'"),
+        ("{{ contact['nme'] }}", "'contact.nme'"),
         ("{{ contact.nme.first }}", "'contact.nme'"),
     ],
 )
@@ -173,6 +173,51 @@ def test_other_errors_name_their_kind(render):
     with pytest.raises(RenderError, match="body: ZeroDivisionError") as raised:
         render("{{ 1 / 0 }}")
     assert raised.value.reason == "RenderFailed"
+
+
+SECRET = "ana.secret@example.com"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("{{ event.data.prices[event.data.email] }}", "'event.data.prices[event.data.email]' is undefined"),
+        (
+            "{{ event.data.prices[contact.email][event.data.email] }}",
+            "a name that a value gives is undefined",
+        ),
+        ("{{ event.data.prices[event.data.email].x }}", "'event.data.prices[event.data.email]' is undefined"),
+        ("{{ event.data.email[event.data.email] }}", "'event.data.email[event.data.email]' is undefined"),
+        ("{{ event.data.email | round }}", "TypeError"),
+        ("{{ event.data.email | sum }}", "TypeError"),
+        ("{{ '%d' | format(event.data.email) }}", "TypeError"),
+        ("{{ event.data.email.nope }}", "'event.data.email.nope' is undefined"),
+        ("{{ event.data.email.encode('x-unknown') }}", "LookupError"),
+        ("{{ event.data.email.index('nothing') }}", "ValueError"),
+        ("{{ event.data.email | number }}", "number: expected a number"),
+        ("{{ event.time | datetime('%H', event.data.email) }}", "datetime: expected an IANA time zone"),
+        ("{{ contact.name[event.data.dunder] }}", "does not allow"),
+    ],
+)
+@pytest.mark.parametrize("field", ["body", "subject"])
+def test_no_error_quotes_a_value(render, source, said, field):
+    data = {"email": SECRET, "prices": {"a": 1}, "dunder": "__class__"}
+    context = {
+        "contact": {"name": "a", "email": "a"},
+        "event": {"data": data, "time": "2026-01-01T00:00:00Z"},
+    }
+    with pytest.raises(RenderError) as raised:
+        render(**{"body": "<p>-</p>", field: source}, context=context)
+    assert said in str(raised.value)
+    assert "secret" not in str(raised.value)
+    assert "__class__" not in str(raised.value)
+
+
+def test_a_document_that_values_break_is_not_quoted(render):
+    source = "{% set tag = event.data.email %}<mjml><mj-body>{{ tag | safe }}</mj-body></mjml>"
+    with pytest.raises(RenderError) as raised:
+        render(source, format="mjml", context={"event": {"data": {"email": f"<mj-secret {SECRET}"}}})
+    assert "secret" not in str(raised.value)
 
 
 def test_endless_recursion_ends(render):

@@ -12,7 +12,7 @@ from emailflow_api.durations import add, is_zone, next_time
 from emailflow_api.expressions import Bindings, bind
 from emailflow_api.plans import END, Branch, End, FlowPlan, Send, Wait
 from emailflow_runtime.core.cloudevents.event import CloudEvent
-from emailflow_runtime.core.commands import ArmTimer, Command, RecordFact, SendMail
+from emailflow_runtime.core.commands import ArmTimer, Command, KeepDeadLetter, RecordFact, SendMail
 from emailflow_runtime.core.contact import Contact, event_view
 from emailflow_runtime.core.evolve import evolve
 from emailflow_runtime.core.facts import (
@@ -196,6 +196,23 @@ class Course:
             self._complete(step.result, [])
         else:
             self.proceed(step.next)
+
+    def go_on(self) -> None:
+        """Leave the step if the journey runs; one that can't be moved on ends, with its event kept.
+
+        What was recorded before stays recorded, whatever the next step does: a mail's outcome above all.
+        """
+        if not self.journey.running:
+            return
+        recorded, journey = len(self.commands), self._journey
+        try:
+            self.proceed_from_step()
+        except Exception as error:  # noqa: BLE001 - a defect in one step must not undo what is known
+            del self.commands[recorded:]
+            self._journey = journey
+            message = f"what follows step {self.journey.step} failed with {type(error).__name__}"
+            self.exit("Failed", "PoisonInput")
+            self.commands.append(KeepDeadLetter("PoisonInput", message, self.instance))
 
     def _choose(self, step: Branch, program: CompiledProgram) -> str:
         values = bindings(self.setting, self.journey, self.at)

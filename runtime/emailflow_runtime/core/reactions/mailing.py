@@ -64,7 +64,7 @@ def on_withheld(course: Course, mail: Mail, withheld: MailWithheld, delivery: De
         if closed.gate == PROVIDER and closed.until > _patience_ends(mail, delivery.retry):
             attempt, message = mail.attempts, closed.reason
             course.record(MailFailed, mail=mail.id, reason="GivenUp", message=message, attempt=attempt)
-            _go_on(course)
+            course.go_on()
             return
         course.record(
             MailDeferred,
@@ -77,12 +77,9 @@ def on_withheld(course: Course, mail: Mail, withheld: MailWithheld, delivery: De
         )
         return
     course.record(MailSkipped, mail=mail.id, reason=reason, gates=withheld.gates)
-    if not course.journey.running:
-        return
-    if withheld.discontinue:
+    if withheld.discontinue and course.journey.running:
         course.exit("Discontinued", reason)
-    else:
-        course.proceed_from_step()
+    course.go_on()
 
 
 def on_broken(course: Course, mail: Mail, broken: MailBroken) -> None:
@@ -97,8 +94,7 @@ def on_broken(course: Course, mail: Mail, broken: MailBroken) -> None:
         attempt=mail.attempts,
     )
     course.commands.append(KeepDeadLetter(broken.reason, broken.message, course.instance, mail.step))
-    if course.journey.running:
-        course.proceed_from_step()
+    course.go_on()
 
 
 def on_outcome(course: Course, mail: Mail, known: OutcomeKnown, delivery: Delivery) -> None:
@@ -127,7 +123,7 @@ def _accept(course: Course, mail: Mail, accepted: o.Accepted) -> None:
         reply=accepted.reply,
         provider_id=accepted.provider_id,
     )
-    _go_on(course)
+    course.go_on()
 
 
 def _fail(course: Course, mail: Mail, answer: o.Refused | o.Deferred, reason: str) -> None:
@@ -140,7 +136,7 @@ def _fail(course: Course, mail: Mail, answer: o.Refused | o.Deferred, reason: st
         code=answer.code,
         enhanced=answer.enhanced,
     )
-    _go_on(course)
+    course.go_on()
 
 
 def _defer(course: Course, mail: Mail, answer: o.Deferred, retry: Retry) -> None:
@@ -199,9 +195,4 @@ def _leave_unknown(course: Course, mail: Mail, unknown: o.Unknown, delivery: Del
     if policy == "AssumeSent":
         _accept(course, mail, o.Accepted(reply="assumed: onUnknown is AssumeSent"))
         return
-    _go_on(course)
-
-
-def _go_on(course: Course) -> None:
-    if course.journey.running:
-        course.proceed_from_step()
+    course.go_on()
