@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 from tests.crash.awaits import Place
 from tests.crash.manifests import KIND, TOPIC, compiled
-from tests.crash.processes import Runner, Running, Servers, SinkProcess
+from tests.crash.processes import Runner, Running, Server, Servers, SinkProcess
 from tests.crash.runner_protocol import Life
 
 from emailflow_api.jetstream.naming import DOOR_CONSUMER, Names
@@ -100,14 +100,22 @@ class House:
     # --- lives --------------------------------------------------------------------------------------
 
     def begin(
-        self, place: Place | None = None, *, over: bool = False, count: int = 1, **more: Any
+        self,
+        place: Place | None = None,
+        *,
+        over: bool = False,
+        count: int = 1,
+        near: Server | None = None,
+        **more: Any,
     ) -> Running:
-        """The next life of the runtime, which kills itself at a place if one is given."""
+        """The next life of the runtime, which kills itself at a place if one is given. `near`: the server
+        that it is connected to at first."""
         if self.life is not None:
             self.life.close()
         folder = self._folder / f"life{next(self._lives)}"
         folder.mkdir()
-        life = Life(str(folder), self._servers.url, self.namespace, place, over, count, **more)
+        url = (near or self._servers).url
+        life = Life(str(folder), url, self.namespace, place, over, count, **more)
         self.life = self._runner.fork(life)
         return self.life
 

@@ -14,6 +14,7 @@ PATH = (
     "adapters/jetstream/connection",
     "adapters/jetstream/consent_bucket",
     "adapters/jetstream/dead_letter_stream",
+    "adapters/jetstream/epoch",
     "adapters/jetstream/event_log",
     "adapters/jetstream/feed",
     "adapters/jetstream/inbound",
@@ -102,7 +103,6 @@ HARMLESS: dict[str, frozenset[str]] = {
             "adapters/jetstream/connection Connection.direct_get_many self.wire.send",
             "adapters/jetstream/feed PinnedFeed.standing self._connection.api",
             "adapters/jetstream/state_store JetStreamStateStore.claim self._connection.api",
-            "adapters/jetstream/state_store self._look_up",
             "adapters/jetstream/consent_bucket self._connection.direct_get",
             "app/contacts self._one_by_one.limit",
             "app/flow_runner self._one_by_one.limit",
@@ -111,6 +111,7 @@ HARMLESS: dict[str, frozenset[str]] = {
             "app/shard self._outside.consents.catch_up",
             "app/shard self._store.in_hand",
             "adapters/jetstream/state_store self._connection.direct_get",
+            "adapters/jetstream/epoch self._connection.direct_get",
             "adapters/jetstream/consent_bucket self._tail.start_when_there",
             "adapters/jetstream/consent_bucket self._tail.catch_up",
             "adapters/jetstream/consent_bucket self._tail.changed",
@@ -181,6 +182,9 @@ HARMLESS: dict[str, frozenset[str]] = {
     "runs a part that has its own points": frozenset(
         {
             "app/contacts self._take_alone(each) if alone else self._take(each)",
+            "adapters/jetstream/state_store self._epoch.claim",
+            "adapters/jetstream/state_store self._epoch.look",
+            "adapters/jetstream/state_store self._epoch.renew",
             "app/ownership holding.shard.run",
             "app/shard Shard._abandon self._desk.decide",
             "app/shard self._one_by_one.begin",

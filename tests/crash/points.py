@@ -160,7 +160,7 @@ class Owning(Enum):
     LEASE_WRITTEN = _after(_LEASES, "LeaseBucket._put", "self._connection.request")
     LEASE_TAKEN = _after("app/ownership", "Ownership._take", "self._leases.take")
     LEASE_RENEWED = _after("app/ownership", "Ownership._keep", "self._leases.take", beside=True)
-    EPOCH_WRITTEN = _after(_STATE, "JetStreamStateStore.claim", "publish_all")
+    EPOCH_WRITTEN = _after("adapters/jetstream/epoch", "Epoch._publish", "publish_all")
     EPOCH_CLAIMED = _after("app/shard", "Shard.run", "self._store.claim")
     POSITION_READ = _after("app/shard", "Shard.run", "self._store.relay_position")
     STATE_SCANNED = _after("app/shard", "Shard.run", "self._recovery.scan", first="RELAYING")

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+from nats.aio.msg import Msg
 from tests.crash.crashing import crash, send
 from tests.crash.house import WITHIN, House
 from tests.crash.points import HTTP, POINTS
@@ -21,7 +22,7 @@ from emailflow_runtime.adapters.jetstream.connection import Connection, Credenti
 from emailflow_runtime.adapters.jetstream.consent_bucket import ConsentBucket
 from emailflow_runtime.adapters.jetstream.state_store import JetStreamStateStore
 from emailflow_runtime.adapters.jetstream.wire import Arrived
-from emailflow_runtime.app.stores import PutContact
+from emailflow_runtime.app.stores import PutContact, PutRelayPosition
 from emailflow_runtime.core.contact import Contact
 from emailflow_runtime.errors import EpochLost, Unavailable
 
@@ -34,6 +35,8 @@ SOME = (
     "SMTP_ANSWERED",
     "EPOCH_WRITTEN",
 )
+NEAR = pytest.mark.parametrize("leading", [True, False], ids=["leader", "follower"])
+"""What the server that the owner is connected to is for STATE."""
 PAUSE = 5.0
 """Seconds: longer than an election, and than a request may take."""
 
@@ -47,6 +50,12 @@ async def leader(house: House, servers: Servers, stream: str = "") -> Server:
     """The server that leads STATE, or another stream."""
     info = await house.connection.api(f"STREAM.INFO.{stream or house.names.state(0)}")
     return next(each for each in servers.each if each.name == info["cluster"]["leader"])
+
+
+async def nearby(house: House, servers: Servers, *, leading: bool) -> Server:
+    """The server that leads STATE, or one that doesn't."""
+    lead = await leader(house, servers)
+    return next(each for each in servers.each if (each is lead) is leading)
 
 
 @asynccontextmanager
@@ -83,6 +92,24 @@ async def test_the_leader_goes_away_under_load_and_nothing_is_lost_or_doubled(
     await replicated.verdict()
 
 
+@NEAR
+async def test_the_server_that_the_owner_is_connected_to_is_paused_and_nothing_is_lost_or_doubled(
+    replicated: House, cluster: Servers, leading: bool
+) -> None:
+    near = await nearby(replicated, cluster, leading=leading)
+    life = replicated.begin(near=near)
+    await replicated.told("ready")
+    await send(replicated, HTTP, 20)
+    async with paused(near):
+        await replicated.all_accepted()
+    await replicated.settled()
+    # What went back would be found by the next owner, and done again.
+    life.signal(signal.SIGKILL)
+    await life.ended()
+    replicated.begin()
+    await replicated.verdict()
+
+
 async def test_commits_go_on_when_the_leader_is_killed_and_a_stale_owners_are_refused(
     replicated: House, cluster: Servers
 ) -> None:
@@ -103,6 +130,50 @@ async def test_commits_go_on_when_the_leader_is_killed_and_a_stale_owners_are_re
     with pytest.raises(EpochLost):
         await owner.commit([PutContact(Contact("late"))])
     assert await owner.contacts(["late"]) == {}
+
+
+@NEAR
+@pytest.mark.parametrize("count", [1, 20])
+async def test_what_a_paused_server_held_is_not_stored_over_what_came_after(
+    replicated: House, cluster: Servers, count: int, leading: bool
+) -> None:
+    near = await nearby(replicated, cluster, leading=leading)
+    async with connected(near.url) as connection:
+        owner = JetStreamStateStore(connection, replicated.names, 0)
+        await owner.claim()
+
+        async def commit(said: str) -> None:
+            contacts = [PutContact(Contact(f"c{number}", email=said)) for number in range(1, count)]
+            await owner.commit([*contacts, PutRelayPosition(len(said))])
+
+        await commit("one")
+        answers = await answered(connection)
+        async with paused(near):
+            await commit("three")
+            await commit("fifteen")
+        # The server passes on what it held, and is answered; unless it was cut off before it had read it.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PAUSE):
+                await answers.get()
+        found = await owner.contacts([f"c{number}" for number in range(1, count)])
+        assert {contact.email for contact in found.values()} <= {"fifteen"}
+        assert await owner.relay_position() == len("fifteen")
+        await commit("twenty")
+
+
+async def answered(connection: Connection) -> "asyncio.Queue[bytes]":
+    """What is answered from here on to what was asked on this connection until now."""
+    reply, _ = await connection.wire.expect()
+    inbox, _, last = reply.rpartition(".")
+    answers: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def take(message: Msg) -> None:
+        if int(message.subject.rpartition(".")[2]) <= int(last) + 1:
+            answers.put_nowait(message.data)
+
+    await connection.client.subscribe(f"{inbox}.*", cb=take)
+    await connection.client.flush()
+    return answers
 
 
 async def test_an_answer_of_a_replica_that_has_not_got_so_far_is_not_taken(replicated: House) -> None:

@@ -11,7 +11,7 @@ import random
 
 from tests.simulation.loop import PROCESS
 
-from emailflow_runtime.errors import Unavailable
+from emailflow_runtime.errors import EpochLost, Unavailable
 
 SECOND = 1_000_000_000
 TIMEOUT = 5.0
@@ -139,6 +139,19 @@ class Network:
         result = await answer
         self.pass_by()
         return result
+
+    def arrive_late(self, name, effect):
+        """What a paused server holds, and passes on when its sender has long gone on. Nobody hears of it."""
+        delay = self.random.choice((TIMEOUT + 1, 20.0, 60.0)) * (1 + self.random.random())
+        self.loop.call_later(delay, self._arrive_late, name, effect, context=self.world)
+
+    def _arrive_late(self, name, effect):
+        if self.closed or self.away:
+            return
+        try:
+            effect()
+        except EpochLost:
+            self.note("came too late", name)
 
     def _question(self):
         if self.closed:

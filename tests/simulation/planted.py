@@ -62,7 +62,7 @@ def feeds(kind):
 class UnfencedState(ports.State):
     """Writes whoever owns the shard by now."""
 
-    def _store(self, changes):
+    def _store(self, changes, epoch=None):
         self.epoch = self.state.epoch
         return super()._store(changes)
 
@@ -83,6 +83,13 @@ class LyingState(ports.State):
     def _store_later(self, changes):
         if not self._network.closed and self.epoch == self.state.epoch:
             self._store(changes)
+
+
+class TrustfulState(ports.State):
+    """Goes on under its old epoch, as if what was not answered could not come any more."""
+
+    async def renew(self):
+        pass
 
 
 class SilentLog(ports.Log):
@@ -220,6 +227,7 @@ PLANTED = {
     "no way back at take-over": Planted(make(Feeds=feeds(ForgetfulFeed))),
     "no fence": Planted(make(State=UnfencedState), "somebody else wrote in epoch"),
     "a commit that was not": Planted(make(State=LyingState)),
+    "an epoch is kept": Planted(make(State=TrustfulState), "the log and the record differ"),
     "a fact is not relayed": Planted(make(Log=SilentLog)),
     "an event is not stored": Planted(make(Log=UnsafeLog)),
     "sent again after unknown": Planted(make(Transports=StubbornTransports)),

@@ -8,6 +8,7 @@ import asyncio
 
 from tests.simulation.kv import Plans, Reports
 from tests.simulation.loop import PROCESS
+from tests.simulation.network import TIMEOUT
 from tests.simulation.operating import Connection
 from tests.simulation.provider import Transports
 from tests.simulation.views import Catalog
@@ -103,6 +104,8 @@ class State(InMemoryStateStore):
         await self._claimed()
 
     async def commit(self, changes):
+        if self._network.chance(0.02):
+            await self._held(list(changes))
         pieces = [list(changes)]
         if self._network.chance(0.1) and self.goes_singly(changes) and len(changes) > 1:
             cut = self._network.random.randrange(1, len(changes))
@@ -114,17 +117,41 @@ class State(InMemoryStateStore):
             last = await self._network.insist("commit", lambda piece=piece: self._store(piece))
         return last
 
+    async def _held(self, changes):
+        """The server that was sent it, or the rest of it, is paused: it will pass it on whenever it wakes up,
+        and its owner goes on by another one."""
+        cut = self._network.random.randrange(len(changes)) if self.goes_singly(changes) else 0
+        if cut:
+            await self._network.insist("commit", lambda: self._store(changes[:cut]))
+        epoch, rest = self.epoch, changes[cut:]
+        self._network.arrive_late("commit", lambda: self._store(rest, epoch))
+        self._network.pass_by(0.1)
+        await asyncio.sleep(TIMEOUT)
+        await self.renew()
+
+    async def renew(self):
+        """Take a new epoch, as the shipped store does after a commit without an answer."""
+
+        def effect():
+            self.epoch = self.state.renew(self.epoch)
+            self._network.claimants[self.state, self.epoch] = self
+            self._network.note("renew", self.epoch)
+
+        await self._network.insist("renew", effect)
+
     def goes_singly(self, changes):
         """Whether these would not be one batch."""
         return len(changes) <= SINGLY and not belong_together(changes)
 
-    def _store(self, changes):
+    def _store(self, changes, epoch=None):
+        """Under the epoch that it was sent under, which for a late one is not the last."""
+        epoch = epoch or self.epoch
         for change in changes:
             mail = change.record.journey.mail if isinstance(change, PutRecord) else None
             if mail is not None:
                 self._network.requested.setdefault(mail.id, self.state.stream.clock.now())
-        self._network.note("commit", self.epoch, self.state.epoch, [_summary(each) for each in changes])
-        last = [self.state.store(change, self.epoch) for change in changes][-1]
+        self._network.note("commit", epoch, self.state.epoch, [_summary(each) for each in changes])
+        last = [self.state.store(change, epoch) for change in changes][-1]
         for change in changes:
             if isinstance(change, PutRecord):
                 now, record = self.state.stream.clock.now(), change.record

@@ -34,7 +34,9 @@ class ShardState:
 
     def __init__(self, clock: Clock) -> None:
         self.stream = Stream(clock)
-        self.epoch = self.epoch_before = 0
+        self.epoch = 0
+        self.since = self.since_before = 0
+        """The first epochs of who has it, and of who had it before."""
         self._clock = clock
         self._kept: dict[Key, Kept] = {}
         self._instances: dict[tuple[str, str], dict[str, None]] = {}
@@ -45,8 +47,15 @@ class ShardState:
         return self._clock.now()
 
     def claim(self) -> int:
-        """A new epoch."""
-        self.epoch_before, self.epoch = self.epoch, self.stream.number()
+        """A new epoch, for a new owner."""
+        self.epoch = self.stream.number()
+        self.since_before, self.since = self.since, self.epoch
+        return self.epoch
+
+    def renew(self, epoch: int) -> int:
+        """A new epoch, for the owner of this one. Raises EpochLost."""
+        self._guard(epoch)
+        self.epoch = self.stream.number()
         return self.epoch
 
     def store(self, change: Change, epoch: int) -> int:

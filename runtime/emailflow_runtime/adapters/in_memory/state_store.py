@@ -86,7 +86,7 @@ class InMemoryStateStore:
         await asyncio.sleep(0)
         put: PutInHand | None = self.state.get("in hand")
         at = self.state.sequence("in hand")
-        return left_in_hand(put.in_hand if put is not None else None, at, self.state.epoch_before)
+        return left_in_hand(put.in_hand if put is not None else None, at, self.state.since_before)
 
     async def scan(self) -> AsyncIterator[RecordHead]:
         """See StateStore."""

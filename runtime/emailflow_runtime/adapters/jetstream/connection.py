@@ -141,6 +141,11 @@ class Connection:
         async with self._reconnected:
             await self._reconnected.wait()
 
+    @property
+    def reconnects(self) -> int:
+        """How often the client library has connected again."""
+        return int(self.client.stats["reconnects"])
+
     async def note_closed(self) -> None:
         """The client library has given up, or was told to."""
         self._closed.set()

@@ -1,7 +1,7 @@
 """STATE of one shard: written under the epoch, read by subject (ADR 0001, 0002).
 
-A commit whose answer was lost is looked up before it is repeated; it is never given up, because what
-was decided in memory would be wrong without it.
+A commit without an answer is repeated under a new epoch, so that the first can't come after the second; it
+is never given up, because what was decided in memory would be wrong without it.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 
 from emailflow_api.jetstream.naming import Names
-from emailflow_runtime.adapters.jetstream.batch import Message, publish_all
+from emailflow_runtime.adapters.jetstream.batch import publish_all
 from emailflow_runtime.adapters.jetstream.connection import (
     EPOCH_LOST,
     TRY_AGAIN,
@@ -17,6 +17,7 @@ from emailflow_runtime.adapters.jetstream.connection import (
     JetStreamError,
     TooMany,
 )
+from emailflow_runtime.adapters.jetstream.epoch import Epoch
 from emailflow_runtime.adapters.jetstream.scan import scanning
 from emailflow_runtime.adapters.jetstream.state_messages import (
     decode_contact,
@@ -39,8 +40,6 @@ from emailflow_runtime.core.contact import Contact
 from emailflow_runtime.core.journey import Enrolment, Record, decode_record
 from emailflow_runtime.errors import EpochLost, Unavailable
 
-COMMIT = "EmailFlow-Commit"
-"""Names the commit that a message belongs to, so that a lost answer can be looked up."""
 AT_ONCE = 500
 """Subjects in one multi-get; the server gives at most 1,024 messages."""
 RETRY_AFTER = 0.2
@@ -55,8 +54,7 @@ class JetStreamStateStore:
         self._connection = connection
         self._stream = names.state(shard)
         self._subjects = names.state_subjects(shard)
-        self._epoch = self._epoch_before = 0
-        self._commits = 0
+        self._epoch = Epoch(connection, self._stream, self._subjects.epoch)
         self._replicated = False
         self._written = 0
         """The last sequence that is known to be stored."""
@@ -65,9 +63,7 @@ class JetStreamStateStore:
 
     async def now(self) -> int:
         """See StateStore. The stream's leader says it with every answer about the stream."""
-        last = await self._connection.direct_get(self._stream, {"last_by_subj": self._subjects.epoch})
-        if last is not None and last.headers and int(last.headers["Nats-Sequence"]) > self._epoch:
-            raise EpochLost("another process owns this shard now")
+        await self._epoch.look()
         info = await self._connection.api(f"STREAM.INFO.{self._stream}")
         return nanoseconds(info["ts"])
 
@@ -75,33 +71,19 @@ class JetStreamStateStore:
         """See StateStore."""
         info = await self._connection.api(f"STREAM.INFO.{self._stream}")
         self._replicated = int(info["config"].get("num_replicas", 1)) > 1
-        while True:
-            last = await self._connection.direct_get(self._stream, {"last_by_subj": self._subjects.epoch})
-            expected = last.headers["Nats-Sequence"] if last is not None and last.headers else "0"
-            epoch = Message(self._subjects.epoch, b"", {"Nats-Expected-Last-Subject-Sequence": expected})
-            try:
-                self._epoch = self._written = await publish_all(self._connection, [epoch])
-                self._epoch_before = int(expected)
-                return
-            except JetStreamError as refused:
-                if refused.code not in (EPOCH_LOST, TRY_AGAIN):
-                    raise
-                log.info("another owner claims at the same time")
+        await self._epoch.claim()
+        self._written = self._epoch.sequence
 
     async def commit(self, changes: Sequence[Change]) -> int:
-        """See StateStore."""
-        self._commits += 1
-        name = f"{self._epoch}-{self._commits}"
+        """See StateStore. Saying the same again is right, as long as nothing else was said meanwhile."""
         messages = [message(self._subjects, change) for change in changes]
-        for each in messages:
-            each.headers[COMMIT] = name
-        guard = {
-            "Nats-Expected-Last-Subject-Sequence": str(self._epoch),
-            "Nats-Expected-Last-Subject-Sequence-Subject": self._subjects.epoch,
-        }
         whole = self._replicated or belong_together(changes)
         while True:
+            if self._epoch.in_doubt:
+                await self._epoch.renew()
+                self._written = self._epoch.sequence
             try:
+                guard = self._epoch.guard
                 self._written = await publish_all(self._connection, messages, guard, one_write=whole)
                 return self._written
             except JetStreamError as refused:
@@ -109,25 +91,10 @@ class JetStreamStateStore:
                     raise EpochLost("another process owns this shard now") from refused
                 if refused.code != TRY_AGAIN:
                     log.error("STATE refused a commit: %s", refused)
-                await asyncio.sleep(RETRY_AFTER)
             except Unavailable as away:
                 log.warning("no answer to a commit: %s", away)
-                await asyncio.sleep(RETRY_AFTER)
-                if (stored := await self._look_up(messages, name)) is not None:
-                    self._written = stored
-                    return stored
-
-    async def _look_up(self, messages: Sequence[Message], name: str) -> int | None:
-        """The last sequence of this commit if all of it is stored, None if it is not or can't be known."""
-        wanted = {each.subject for each in messages}
-        sequences = {}
-        try:
-            async for found in self._last(wanted):
-                if found.headers and found.headers.get(COMMIT) == name:
-                    sequences[found.headers["Nats-Subject"]] = int(found.headers["Nats-Sequence"])
-        except Unavailable:
-            return None
-        return max(sequences.values()) if wanted <= sequences.keys() else None
+                self._epoch.doubt()
+            await asyncio.sleep(RETRY_AFTER)
 
     # --- reading ------------------------------------------------------------------------------------
 
@@ -211,13 +178,13 @@ class JetStreamStateStore:
         stored, at = None, 0
         for each in await self._stored([self._subjects.in_hand]):
             stored, at = decode_in_hand(each.data), int((each.headers or {})["Nats-Sequence"])
-        return left_in_hand(stored, at, self._epoch_before)
+        return left_in_hand(stored, at, self._epoch.before)
 
     async def scan(self) -> AsyncIterator[RecordHead]:
         """See StateStore. The epoch is read first, since a replica that has it has all that went before."""
         async with scanning(self._connection, self._stream) as scan:
             epochs = [sequence async for _, sequence in scan.headers(self._subjects.epoch)]
-            if max(epochs, default=0) < self._epoch:
+            if max(epochs, default=0) < self._epoch.sequence:
                 raise Unavailable("a replica that lags behind was scanned")
             async for stored, sequence in scan.headers(self._subjects.journeys_all):
                 yield record_head(self._subjects, stored.subject, stored.headers, sequence)
