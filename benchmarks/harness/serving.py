@@ -15,7 +15,7 @@ import time
 import uvloop
 
 from emailflow_api.jetstream.naming import Names
-from emailflow_runtime.adapters.http_door import HttpDoor
+from emailflow_runtime.adapters.http_door import Anonymous, HttpDoor
 from emailflow_runtime.adapters.http_server import HttpServer
 from emailflow_runtime.adapters.jetstream.connection import Credentials, connect
 from emailflow_runtime.adapters.jetstream.consent_bucket import ConsentBucket
@@ -37,7 +37,7 @@ async def main() -> None:
     keyring = Keyring({"bench": b"0123456789abcdef0123456789abcdef"})
     spare()
     runtime = Runtime(connection, plans, Surroundings(SecretsInMemory(), keyring, consents))
-    server = HttpServer(HttpDoor(runtime.ingest))
+    server = HttpServer(HttpDoor(runtime.ingest, tokens=Anonymous()))
     port = await server.start("127.0.0.1", 0)
     asked = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asked.set)

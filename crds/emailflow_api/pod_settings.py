@@ -12,6 +12,7 @@ SECRETS_FOLDER = "/etc/emailflow/secrets"
 JWKS_FILE = "/etc/emailflow/issuer/jwks.json"
 EVENTS_PORT = 8080
 ADMIN_PORT = 8081
+LINKS_PORT = 8082
 
 
 class PodSettings(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -31,9 +32,13 @@ class PodSettings(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel
     issuer: str = ""
     """Of ServiceAccount tokens; empty: the receiver takes none. The keys are in JWKS_FILE."""
     jwks: str = ""
+    anonymous: bool = False
+    """Let in whoever reaches the receiver. Without it, and without tokens and issuer, nobody is let in."""
     secrets: str = SECRETS_FOLDER
     events_port: int = EVENTS_PORT
-    """Events, links, webhooks: what the world may reach."""
+    """Events: what producers may reach."""
+    links_port: int = LINKS_PORT
+    """What the links in mails lead to: what the world may reach."""
     admin_port: int = ADMIN_PORT
     """/healthz, /readyz, /metrics: for the kubelet and Prometheus."""
 

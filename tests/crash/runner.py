@@ -56,7 +56,7 @@ FUSE = Fuse()
 install(PATH, FUSE.step)
 
 from emailflow_api.jetstream.naming import Names  # noqa: E402
-from emailflow_runtime.adapters.http_door import HttpDoor  # noqa: E402
+from emailflow_runtime.adapters.http_door import Anonymous, HttpDoor  # noqa: E402
 from emailflow_runtime.adapters.http_server import HttpServer  # noqa: E402
 from emailflow_runtime.adapters.in_memory.renderer import InProcessRenderer  # noqa: E402
 from emailflow_runtime.adapters.jetstream.connection import Credentials, connect  # noqa: E402
@@ -105,7 +105,7 @@ async def serve(life: Life) -> None:
     keyring = Keyring({"k": b"0123456789abcdef"})
     surroundings = wiring.Surroundings(SecretsInMemory(), keyring, consents, replica=life.namespace)
     runtime = wiring.Runtime(connection, plans, surroundings)
-    door = HttpServer(HttpDoor(runtime.ingest))
+    door = HttpServer(HttpDoor(runtime.ingest, tokens=Anonymous()))
     running = [asyncio.create_task(each) for each in (consents.follow(), runtime.run())]
     tell(life, "port", str(await door.start("127.0.0.1", 0)))
     watching = [asyncio.create_task(runtime.until_ready()), asyncio.create_task(asked.wait())]

@@ -208,7 +208,7 @@ def public(namespace: str) -> dict[str, Any]:
     """What an EmailRuntime says of links in its mails; their keys are made here, in the namespace."""
     keyring = f"--from-literal=keyring={KEYRING}"
     kubectl("create", "secret", "generic", "links", "--namespace", namespace, keyring)
-    url = f"http://emailruntime-default.{namespace}.svc"
+    url = f"http://emailruntime-default.{namespace}.svc:8082"
     return {"publicUrl": url, "keysSecretRef": {"name": "links", "key": "keyring"}}
 
 

@@ -40,7 +40,7 @@ def test_the_example_as_it_is_mails_without_links(plain: str, witness: Sink) -> 
 def test_given_a_public_url_it_mails_links_signed_by_keys_that_the_operator_made(
     plain: str, witness: Sink
 ) -> None:
-    public = {"spec": {"publicUrl": f"http://emailruntime-default.{plain}.svc"}}
+    public = {"spec": {"publicUrl": f"http://emailruntime-default.{plain}.svc:8082"}}
     patch("er", "default", public, plain)
     arrived("er", "default", plain)
     assert events.post(plain, "producer", events.sign_up("paul"), attempts=60) == [202]

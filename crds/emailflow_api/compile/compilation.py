@@ -21,6 +21,7 @@ from emailflow_api.compile.runtimes import (
     choose,
     compile_runtime,
     runtime_of,
+    warn_of_an_open_receiver,
     warn_of_no_links,
 )
 from emailflow_api.compile.templates import TemplateCompiler
@@ -101,6 +102,7 @@ class _Compiler:
             runtime = compile_runtime(report, blank((self._runtime.namespace, self._runtime.name)), spaces)
         if self._chosen.there and not self._laptop:
             warn_of_no_links(report, self._runtime)
+            warn_of_an_open_receiver(report, self._runtime)
         usable = self._chosen.there and not report.failed
         self._findings += report.findings
         self._warn_of_others()

@@ -99,6 +99,17 @@ def warn_of_no_links(report: Report, runtime: EmailRuntime) -> None:
         )
 
 
+def warn_of_an_open_receiver(report: Report, runtime: EmailRuntime) -> None:
+    """Report a receiver that asks nobody for a token. A laptop's is on loopback only."""
+    if runtime.spec.receiver.anonymous:
+        report.warning(
+            "ReceiverAnonymous",
+            "spec.receiver.anonymous",
+            "whoever reaches the receiver may send events, about anyone",
+            "receiver.serviceAccounts or receiver.tokensSecretRef",
+        )
+
+
 def compile_runtime(
     report: Report, runtime: EmailRuntime, namespaces: Mapping[str, Mapping[str, str]]
 ) -> p.RuntimePlan:

@@ -56,11 +56,21 @@ class AllowedNamespaces(ApiModel):
 
 
 class Receiver(ApiModel):
-    """Where events come in over HTTP."""
+    """Where events come in over HTTP. Closed (401) while there is nothing that a token can be verified by."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="!(has(self.anonymous) && self.anonymous && has(self.tokensSecretRef))",
+            message="anonymous: true lets everybody in, so it goes without tokensSecretRef",
+            holds=lambda self: not (self.anonymous and self.tokens_secret_ref is not None),
+        ),
+    )
+
+    anonymous: bool = False
+    """True lets in whoever reaches the port, without a token."""
     unknown_types: Literal["Allow", "Reject"] = "Allow"
     """What happens to events of a type that no EventType describes."""
-    max_body_bytes: Annotated[int, Field(ge=1024, le=8_388_608)] = 1_048_576
+    max_body_bytes: Annotated[int, Field(ge=1024, le=8_388_608)] = 262_144
     """Largest request body, in bytes."""
     tokens_secret_ref: SecretKeyReference | None = None
     """Bearer tokens that are let in, one a line."""

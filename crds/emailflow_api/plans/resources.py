@@ -235,7 +235,7 @@ class RuntimePlan(Plan, frozen=True):
     retention_events: str = "P30D"
     retention_dedupe: str = "P30D"
     retention_dead_letters: str = "P30D"
-    max_body_bytes: int = 1_048_576
+    max_body_bytes: int = 262_144
     unknown_types: str = "Allow"
     service_accounts: bool = False
     """Whether the receiver takes projected ServiceAccount tokens of the cluster (DESIGN 4, Sidecar)."""

@@ -156,6 +156,7 @@ class Worker:
             exists=owner is not None,
             trouble=trouble,
             durable=self._data.durable.statement,
+            issuer=self._world.issuer,
         )
         await self._statuses.write(standing)
         return trouble

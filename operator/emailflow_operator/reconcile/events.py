@@ -7,6 +7,7 @@ from typing import Any
 from emailflow_operator.reconcile import reasons
 from emailflow_operator.reconcile.cluster import Object, condition_of
 from emailflow_operator.reconcile.durability import DURABLE
+from emailflow_operator.reconcile.receiving import RECEIVER_CLOSED
 from emailflow_operator.reconcile.verdicts import BEHIND_RETENTION
 
 CONTROLLER = "emailflow.dev/operator"
@@ -33,7 +34,7 @@ def _is_news(condition: Mapping[str, Any]) -> bool:
     kind, status = condition["type"], condition["status"]
     if kind == "Ready":
         return condition["reason"] not in _QUIET
-    return (kind, status) in {(DURABLE, "False"), (BEHIND_RETENTION, "True")}
+    return (kind, status) in {(DURABLE, "False"), (BEHIND_RETENTION, "True"), (RECEIVER_CLOSED, "True")}
 
 
 def _event(regarding: Object, condition: Mapping[str, Any], instance: str) -> Object:

@@ -15,6 +15,10 @@ SYNC_ALWAYS = "SyncAlways"
 SYNC_INTERVAL = "SyncInterval"
 SYNC_UNKNOWN = "SyncUnknown"
 BEHIND_RETENTION = "BehindRetention"
+TOKENS_VERIFIED = "TokensVerified"
+ANONYMOUS = "Anonymous"
+ISSUER_UNREADABLE = "IssuerUnreadable"
+NO_VERIFIER = "NoVerifier"
 
 CONDITIONS = {
     SUCCEEDED: "all is as the resource says",
@@ -28,6 +32,11 @@ CONDITIONS = {
     SYNC_ALWAYS: "`Durable`: NATS acknowledges only what is on disk",
     SYNC_INTERVAL: "`Durable`: NATS writes to disk later than it acknowledges",
     SYNC_UNKNOWN: "`Durable`: NATS does not show its settings to the operator's user",
+    TOKENS_VERIFIED: "`ReceiverClosed`: False; every event needs a token, which is verified",
+    ANONYMOUS: "`ReceiverClosed`: False; `receiver.anonymous` lets in whoever reaches the port",
+    ISSUER_UNREADABLE: "`ReceiverClosed`: the cluster's token issuer can't be read, so ServiceAccount tokens "
+    "are refused, and without `tokensSecretRef` everything is",
+    NO_VERIFIER: "`ReceiverClosed`: True; neither `serviceAccounts` nor `tokensSecretRef` lets anybody in",
     BEHIND_RETENTION: "events were purged before the flow had looked at them; its status counts them",
     "NatsNotConfigured": "the EmailRuntime names no NATS, and none was installed with the operator",
     "SecretNotFound": "a Secret that `spec.nats` names is not there, or lacks the key",

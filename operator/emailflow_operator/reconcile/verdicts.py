@@ -1,7 +1,7 @@
 """What each object's conditions are to say, from findings, plans, reports, pods and NATS. Pure.
 
-`Ready`, `Reconciling` and `Stalled` are for every kind; a runtime also says `Durable`, and a flow that has
-missed events `BehindRetention`. When they are written is `statuses` and `control`.
+`Ready`, `Reconciling` and `Stalled` are for every kind; a runtime also says `Durable` and `ReceiverClosed`,
+and a flow that has missed events `BehindRetention`. When they are written is `statuses` and `control`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,9 +13,11 @@ from emailflow_api.errors import Finding
 from emailflow_api.plans import FlowPlan, Plans, content_hash
 from emailflow_api.reports import FlowReport
 from emailflow_operator.reconcile import reasons
+from emailflow_operator.reconcile.children.settings import Issuer
 from emailflow_operator.reconcile.cluster import Object, condition_of, name_of, subject_of
 from emailflow_operator.reconcile.desired import Compiled, Reports
 from emailflow_operator.reconcile.durability import DURABLE
+from emailflow_operator.reconcile.receiving import receiver_closed
 
 BEHIND_RETENTION = "BehindRetention"
 _SHOWN = 5
@@ -41,6 +43,8 @@ class Standing(msgspec.Struct, frozen=True):
     trouble: Trouble | None = None
     durable: Statement | None = None
     """What NATS said of itself; None: it was not asked yet."""
+    issuer: Issuer = Issuer()
+    """Of the cluster's ServiceAccount tokens."""
 
 
 def verdict_on(value: Object, standing: Standing) -> Verdict:
@@ -52,7 +56,7 @@ def _beside(value: Object, standing: Standing) -> Verdict:
     """What is said beside Ready."""
     match value.get("kind"):
         case "EmailRuntime":
-            return (_durable(standing),)
+            return (_durable(standing), receiver_closed(value, standing.issuer))
         case "EmailFlow" if _is_behind(value, standing):
             message = "Events were purged before the flow had looked at them: see status.behindRetention"
             return (Statement(BEHIND_RETENTION, "True", reasons.BEHIND_RETENTION, message),)
@@ -197,7 +201,11 @@ def _runtime(value: Object, standing: Standing) -> Verdict:
         return waiting(reasons.PODS_NOT_READY, f"0 of {wanted} pods are ready")
     if standing.plans.runtime.suspend:
         return ready(reasons.SUSPENDED, "Events are accepted, nothing is decided or sent")
-    return ready(reasons.SUCCEEDED, _noted(f"{there} of {wanted} pods are ready", value, standing))
+    message = _noted(f"{there} of {wanted} pods are ready", value, standing)
+    closed = receiver_closed(value, standing.issuer)
+    if closed.status == "True":
+        message += f". Warning: the receiver is closed [{closed.reason}]"
+    return ready(reasons.SUCCEEDED, message)
 
 
 def _troubled(trouble: Trouble) -> Verdict:

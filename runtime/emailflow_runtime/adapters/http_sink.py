@@ -163,7 +163,7 @@ def _outcome(status: int, said: Any, retry_after: int) -> Outcome:
     elif status in _REFUSALS and isinstance(reason, str):
         error = _REFUSALS[status](text)
     elif status == 401:
-        return TokenRefused("the runtime's receiver doesn't know the sidecar's token", retry_after=5)
+        return TokenRefused(f"the runtime's receiver doesn't take the sidecar's token: {text}", retry_after=5)
     elif status in (408, 500, 502, 503, 504):
         error = Unavailable(text, retry_after=retry_after)
     else:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from emailflow_api.pod_settings import PodSettings, audience
-from emailflow_runtime.adapters.http_door import FileTokens, TokenVerifier
+from emailflow_runtime.adapters.http_door import Anonymous, FileTokens, TokenVerifier
 from emailflow_runtime.adapters.http_door.errors import Unauthorized
 from emailflow_runtime.adapters.system_clock import SystemClock
 from emailflow_runtime.errors import Unavailable
@@ -28,9 +28,13 @@ class AnyOf:
         raise next((each for each in refusals if isinstance(each, Unavailable)), refusals[0])
 
 
-def callers(settings: PodSettings, namespaces: Callable[[], Sequence[str]]) -> TokenVerifier | None:
-    """Who is let in by these settings; None: everybody who reaches the receiver. `namespaces` are those whose
-    ServiceAccounts may send, now (`*`: all)."""
+def callers(
+    settings: PodSettings, namespaces: Callable[[], Sequence[str]]
+) -> TokenVerifier | Anonymous | None:
+    """Who is let in by these settings; None: nobody. `namespaces` are those whose ServiceAccounts may send,
+    now (`*`: all)."""
+    if settings.anonymous:
+        return Anonymous()
     verifiers: list[TokenVerifier] = []
     if settings.tokens:
         verifiers.append(FileTokens(Path(settings.tokens), late=True))

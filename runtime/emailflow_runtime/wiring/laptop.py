@@ -20,7 +20,7 @@ from starlette.routing import Mount
 
 from emailflow_api.errors import Finding
 from emailflow_api.jetstream.naming import Names
-from emailflow_runtime.adapters.http_door import FileTokens, HttpDoor, Limits
+from emailflow_runtime.adapters.http_door import Anonymous, FileTokens, HttpDoor, Limits
 from emailflow_runtime.adapters.http_server import HttpServer
 from emailflow_runtime.adapters.jetstream.connection import Connection, Credentials, connect
 from emailflow_runtime.adapters.jetstream.consent_bucket import ConsentBucket
@@ -136,7 +136,8 @@ class Laptop:
             ]
         )
         limits = Limits(max_body_bytes=runtime.catalog.plans.runtime.max_body_bytes)
-        tokens = FileTokens(self._options.tokens_file) if self._options.tokens_file else None
+        # On loopback only, so whoever reaches it is the person who started it.
+        tokens = FileTokens(self._options.tokens_file) if self._options.tokens_file else Anonymous()
         return HttpDoor(
             runtime.ingest,
             limits=limits,

@@ -48,7 +48,7 @@ class ConnectionLost(EmailFlowError):
 
 
 class PodOptions(msgspec.Struct, frozen=True):
-    """Where it listens. `ports_file` gets `{"events":…,"admin":…}` once it does."""
+    """Where it listens. `ports_file` gets `{"admin":…,"events":…,"links":…}` once it does."""
 
     host: str
     ports_file: Path | None = None
@@ -61,7 +61,8 @@ class Pod:
         self._settings = settings
         self._options = options
         self._names = Names(settings.namespace, settings.name)
-        self._door = Switch()
+        self._receiver = Switch()
+        self._pages = Switch()
         self._connection: Connection | None = None
         self._runtime: Runtime | None = None
         self._waits_for = "NATS"
@@ -72,10 +73,12 @@ class Pod:
         async with AsyncExitStack() as stack:
             probes = health_routes(self._not_ready)
             admin = HttpServer(Starlette(routes=[*probes, *metrics_routes(self._metrics)]))
-            events = HttpServer(self._door)
+            events = HttpServer(self._receiver)
+            links = HttpServer(self._pages)
             ports = {
                 "admin": await self._listen(stack, admin, self._settings.admin_port),
                 "events": await self._listen(stack, events, self._settings.events_port),
+                "links": await self._listen(stack, links, self._settings.links_port),
             }
             self._write_ports(ports)
             serving = asyncio.create_task(self._serve())
@@ -86,7 +89,7 @@ class Pod:
                 self._ending = True
                 if self._runtime is not None and not serving.done():
                     await self._runtime.stop(HAND_OVER_WITHIN)
-                await events.close()
+                await asyncio.gather(events.close(), links.close())
             finally:
                 asking.cancel()
                 serving.cancel()
@@ -133,14 +136,12 @@ class Pod:
             group.create_task(_until_closed(connection))
             limits = Limits(max_body_bytes=plans.runtime.max_body_bytes)
             tokens = callers(self._settings, lambda: runtime.catalog.plans.runtime.namespaces)
-            pages = Starlette(routes=link_routes(runtime.links))
-            self._door.app = HttpDoor(
-                runtime.ingest,
-                limits=limits,
-                tokens=tokens,
-                fallback=pages,
-                note_refusal=runtime.watched.refused,
+            if tokens is None:
+                log.error("nothing to verify callers by: every event over HTTP is answered with 401")
+            self._receiver.app = HttpDoor(
+                runtime.ingest, limits=limits, tokens=tokens, note_refusal=runtime.watched.refused
             )
+            self._pages.app = Starlette(routes=link_routes(runtime.links))
             self._waits_for = ""
 
     @asynccontextmanager

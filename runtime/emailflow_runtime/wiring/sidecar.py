@@ -15,15 +15,17 @@ from typing import Any
 
 import msgspec
 
-from emailflow_runtime.adapters.http_door import HttpDoor, Limits
+from emailflow_runtime.adapters.http_door import Anonymous, HttpDoor, Limits
 from emailflow_runtime.adapters.http_server import HttpServer
 from emailflow_runtime.adapters.http_sink import HttpSink
 from emailflow_runtime.adapters.spool import Spool
 from emailflow_runtime.app.draining import Drain
 from emailflow_runtime.app.forwarding import BUDGET, Forwarder
 
-LIMITS = Limits(max_requests=256, max_bytes=16 << 20)
-"""One pod's share: a sidecar is small."""
+LIMITS = Limits(max_requests=256, max_bytes=16 << 20, max_body_bytes=1 << 20)
+"""One pod's share: a sidecar is small. The runtime says which bodies are too large, if it takes less."""
+SPOOL_LIMITS = msgspec.structs.replace(LIMITS, max_body_bytes=262_144)
+"""What is answered for before the runtime is asked: no more than it takes by default."""
 
 log = logging.getLogger(__name__)
 
@@ -84,8 +86,10 @@ class Sidecar:
         health = _Health(self._state)
         if self._spool is None or self._drain is None:
             forwarder = Forwarder(sink, budget=self._options.budget)
-            return HttpDoor(forwarder, limits=LIMITS, fallback=health), [group.create_task(forwarder.run())]
-        door = HttpDoor(self._spool, limits=LIMITS, fallback=health)
+            # On loopback only: the apps of the pod, to which it lends its credentials.
+            door = HttpDoor(forwarder, limits=LIMITS, tokens=Anonymous(), fallback=health)
+            return door, [group.create_task(forwarder.run())]
+        door = HttpDoor(self._spool, limits=SPOOL_LIMITS, tokens=Anonymous(), fallback=health)
         return _Durable(door), [group.create_task(self._spool.run()), group.create_task(self._drain.run())]
 
     async def _serve(self, stack: AsyncExitStack, door: Any) -> SidecarPorts:

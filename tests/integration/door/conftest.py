@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 import uvicorn
 
-from emailflow_runtime.adapters.http_door import FileTokens, HttpDoor, Limits
+from emailflow_runtime.adapters.http_door import Anonymous, FileTokens, HttpDoor, Limits
 
 TOKEN = "mF_9.B5f-4.1JqM"
 
@@ -58,6 +58,7 @@ def read_reply(text):
 @contextlib.asynccontextmanager
 async def serve(**settings):
     log = Log()
+    settings.setdefault("tokens", Anonymous())
     config = uvicorn.Config(HttpDoor(log, **settings), http="httptools", lifespan="off", log_level="warning")
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -38,7 +38,7 @@ class RuntimePod:
                 path = f"{core}/secrets/{name}"
                 self._mount(name, await until(lambda path=path: self._api.get(path), SECRETS_WITHIN))
         file = self._folder / "runtime.json"
-        file.write_bytes(encode(replace(decode(text.encode()), events_port=0, admin_port=0)))
+        file.write_bytes(encode(replace(decode(text.encode()), events_port=0, links_port=0, admin_port=0)))
         command = [sys.executable, "-m", "emailflow_cli", "runtime", f"--settings={file}", "--host=127.0.0.1"]
         with (self._folder / "pod.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log)

@@ -72,8 +72,8 @@ async def test_what_is_no_event_is_a_dead_letter_whole(producer, open_door, inge
 
     (letter,) = await letters(connection)
     found = letter.headers
-    assert found["Nats-Subject"] == f"{NAMES.subject_prefix}.deadletter.{reason}._door"
-    assert (found["EmailFlow-Reason"], found["EmailFlow-Origin"]) == (reason, "_door")
+    assert found["Nats-Subject"] == f"{NAMES.subject_prefix}.deadletter.{reason}._receiver"
+    assert (found["EmailFlow-Reason"], found["EmailFlow-Origin"]) == (reason, "_receiver")
     assert found["EmailFlow-Subject"] == NAMES.inbound_subject(kind)
     assert found["EmailFlow-Message"]
     assert {name: found[name] for name in headers} == headers
@@ -207,7 +207,7 @@ async def test_nothing_is_lost_when_nats_server_restarts(producer, open_door, in
 
 
 async def test_too_much_for_in_is_refused_to_the_producers_face(producer, connection):
-    said = await producer.publish(b"x" * (1_048_576 + 64 * 1024 + 1), HEADERS)
+    said = await producer.publish(b"x" * (262_144 + 64 * 1024 + 1), HEADERS)
 
     assert said["error"]["err_code"] == 10054
 

@@ -44,6 +44,8 @@ async def pod(installation: Any, operator: Any, plans: Any, tmp_path: Any) -> An
         nats_ca=credentials.ca,
         events_port=0,
         admin_port=0,
+        links_port=0,
+        anonymous=True,
     )
     made = PodProcess(tmp_path, settings)
     await made.start()

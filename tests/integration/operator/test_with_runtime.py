@@ -39,7 +39,7 @@ class Pod:
         keyring = settings.keyring.replace(settings.secrets, str(secrets))
         local = {"secrets": str(secrets), "nats_credentials": credentials, "keyring": keyring}
         self._ports.unlink(missing_ok=True)
-        file.write_bytes(encode(replace(settings, events_port=0, admin_port=0, **local)))
+        file.write_bytes(encode(replace(settings, events_port=0, links_port=0, admin_port=0, **local)))
         command = [sys.executable, "-m", "emailflow_cli", "runtime", "--settings", str(file)]
         command += ["--host", "127.0.0.1", "--ports-file", str(self._ports)]
         with (self._folder / "pod.log").open("ab") as log:
@@ -79,7 +79,7 @@ class Pod:
         """How it answers a GET on the port that the world reaches; 0 while it doesn't."""
         if not self._ports.exists():
             return 0
-        url = f"http://127.0.0.1:{json.loads(self._ports.read_text())['events']}{path}"
+        url = f"http://127.0.0.1:{json.loads(self._ports.read_text())['links']}{path}"
         try:
             async with aiohttp.ClientSession() as session, session.get(url) as answer:
                 return answer.status
@@ -92,7 +92,7 @@ class Pod:
             return False
         headers = {"ce-specversion": "1.0", "ce-type": kind, "ce-source": "/test", "ce-id": name}
         body = json.dumps({"name": name, "email": f"{name}@example.com"})
-        url = f"http://127.0.0.1:{json.loads(self._ports.read_text())['events']}/events"
+        url = f"http://127.0.0.1:{json.loads(self._ports.read_text())['links']}/events"
         headers["content-type"] = "application/json"
         try:
             async with (
@@ -133,7 +133,7 @@ async def served(
 ) -> OperatorProcess:
     """An operator, a runtime that is up, and a way to the mailbox."""
     operator: OperatorProcess = await start_operator("--watch-namespace", space.name)
-    open_receiver = ', receiver: {serviceAccounts: false}, publicUrl: "https://mail.example.com"'
+    open_receiver = ', receiver: {anonymous: true}, publicUrl: "https://mail.example.com"'
     space.apply(runtime(nats_server.url, open_receiver).replace("port: 2525", f"port: {mailbox[1]}"))
     await space.becomes("emailruntimes", "default", ("True", "Succeeded"))
     await pod.start()

@@ -130,6 +130,12 @@ class PodProcess:
         async with aiohttp.ClientSession() as session, session.get(url) as answer:
             return answer.status, await answer.json()
 
+    async def status(self, port: str, method: str, path: str) -> int:
+        """What one of its ports answers."""
+        url = f"http://127.0.0.1:{self.ports[port]}{path}"
+        async with aiohttp.ClientSession() as session, session.request(method, url) as answer:
+            return answer.status
+
     async def is_ready(self) -> bool:
         return (await self.probe("/readyz"))[0] == 200
 
@@ -191,7 +197,9 @@ def pod(tmp_path: Path, server: NatsServer) -> Any:
         nats_url=server.url,
         secrets=str(tmp_path / "secrets"),
         events_port=0,
+        links_port=0,
         admin_port=0,
+        anonymous=True,
     )
     made = PodProcess(tmp_path, settings)
     yield made

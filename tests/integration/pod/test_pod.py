@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import sys
 
@@ -210,19 +211,66 @@ async def test_it_waits_for_the_keyring_whose_secret_may_come_later(pod, operato
     assert await until(pod.is_ready), pod.log.read_text()
 
 
+async def test_without_a_verifier_a_pod_lets_nobody_in_and_events_on_nats_come_in(
+    pod, operator, plans, mailbox
+):
+    await operator.make_streams(plans)
+    await operator.apply(plans)
+    await pod.start(anonymous=False)
+    assert await until(pod.is_ready), pod.log.read_text()
+
+    status, said = await pod.post("ana", "any-token")
+    assert (status, said["reason"]) == (401, "ReceiverClosed")
+
+    headers = {"ce-specversion": "1.0", "ce-id": "n1", "ce-source": "/shop", "ce-type": KIND}
+    headers["ce-datacontenttype"] = "application/json"
+    data = b'{"email": "ana@example.com", "name": "Ana"}'
+    await operator.connection.request(NAMES.inbound_subject(KIND), data, headers)
+
+    async def arrived():
+        return await subjects(mailbox)
+
+    assert await until(arrived) == ["Hello Ana"]
+
+
+async def test_events_and_links_are_on_ports_of_their_own(ready, mailbox):
+    assert (await ready.post("ana"))[0] == 202
+
+    async def arrived():
+        return await subjects(mailbox)
+
+    assert await until(arrived) == ["Hello ana"]
+    (mail,) = mailbox.messages().messages
+    (path,) = set(re.findall(rb"https://mail.example.com(/l/[^>]+)>", mailbox.message(mail.id).source))
+
+    assert await ready.status("links", "GET", path.decode()) == 200
+    assert await ready.status("events", "GET", path.decode()) == 404
+    assert await ready.status("events", "POST", path.decode()) == 404
+    assert await ready.status("links", "POST", "/events") == 404
+    for other in ("/healthz", "/readyz", "/metrics"):
+        assert await ready.status("links", "GET", other) == 404
+        assert await ready.status("events", "GET", other) == 404
+        assert await ready.status("admin", "GET", other) == 200
+    assert await ready.status("admin", "POST", "/events") == 404
+
+
 @pytest.fixture
 async def guarded(pod, operator, plans, tmp_path):
     """A pod whose door asks who somebody is: one of its tokens, or a ServiceAccount of `mail`."""
     (tmp_path / "jwks.json").write_text(jwks("rsa"))
     await operator.make_streams(plans)
     await operator.apply(plans)
-    await pod.start(tokens=str(tmp_path / "tokens"), issuer=ISSUER, jwks=str(tmp_path / "jwks.json"))
+    tokens = str(tmp_path / "tokens")
+    await pod.start(anonymous=False, tokens=tokens, issuer=ISSUER, jwks=str(tmp_path / "jwks.json"))
     assert await until(pod.is_ready), pod.log.read_text()
     return pod
 
 
 async def test_who_may_send_to_a_pod(guarded, tmp_path):
-    mine, others = (token(sub=f"system:serviceaccount:{namespace}:app") for namespace in ("mail", "shop"))
+    mine, others = (
+        token(sub=f"system:serviceaccount:{namespace}:app", aud=["emailflow/mail/default"])
+        for namespace in ("mail", "shop")
+    )
     # The Secret of the door's tokens is not there yet: nobody can tell whose token it is.
     assert (await guarded.post("a", "shop-token"))[0] == 503
     (tmp_path / "tokens").write_text("shop:shop-token\n")

@@ -5,7 +5,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.routing import Route
 
-from emailflow_runtime.adapters.http_door import HttpDoor, Limits
+from emailflow_runtime.adapters.http_door import Anonymous, HttpDoor, Limits
 from emailflow_runtime.adapters.http_server import HttpServer
 from emailflow_runtime.adapters.http_sink import HttpSink, SinkUnreachable, TokenUnreadable
 from emailflow_runtime.core.cloudevents.errors import TooLarge
@@ -64,14 +64,14 @@ EVENTS = {
 @pytest.mark.parametrize("count", [1, 2])
 async def test_an_event_arrives_as_it_was_alone_and_in_company(served, event, count):
     log = Log()
-    async with HttpSink(await served(HttpDoor(log)), None) as sink:
+    async with HttpSink(await served(HttpDoor(log, tokens=Anonymous())), None) as sink:
         assert await sink.send([event] * count) == [None] * count
     assert log.events == [event] * count
 
 
 async def test_a_batch_that_is_too_large_for_the_door_is_sent_one_by_one(served):
     log = Log()
-    url = await served(HttpDoor(log, limits=Limits(max_body_bytes=2_000)))
+    url = await served(HttpDoor(log, tokens=Anonymous(), limits=Limits(max_body_bytes=2_000)))
     async with HttpSink(url, None) as sink:
         outcomes = await sink.send([an_event(1, 1_000), an_event(2, 5_000), an_event(3, 1_000)])
     assert [type(each) for each in outcomes] == [type(None), TooLarge, type(None)]
@@ -81,7 +81,7 @@ async def test_a_batch_that_is_too_large_for_the_door_is_sent_one_by_one(served)
 async def test_a_door_that_can_not_store_says_when_to_come_again(served):
     log = Log()
     log.fault = Unavailable("the log is full", retry_after=30)
-    async with HttpSink(await served(HttpDoor(log)), None) as sink:
+    async with HttpSink(await served(HttpDoor(log, tokens=Anonymous())), None) as sink:
         for count in (1, 3):
             outcomes = await sink.send([an_event(n) for n in range(count)])
             assert [each.retry_after for each in outcomes] == [30] * count
@@ -113,7 +113,7 @@ async def test_nobody_there_is_an_outcome_like_any_other():
 
 
 async def test_a_token_that_is_not_mounted_yet_is_waited_for(served, tmp_path):
-    async with HttpSink(await served(HttpDoor(Log())), tmp_path / "token") as sink:
+    async with HttpSink(await served(HttpDoor(Log(), tokens=Anonymous())), tmp_path / "token") as sink:
         assert [type(each) for each in await sink.send([an_event(1)])] == [TokenUnreadable]
         (tmp_path / "token").write_text("abc\n")
         assert await sink.send([an_event(1)]) == [None]

@@ -109,6 +109,14 @@ def test_kinds_of_the_same_name_in_other_groups_are_none_of_ours():
     assert compile_text(knative, laptop=True).findings == ()
 
 
+def test_a_receiver_that_is_open_to_everybody_is_warned_of_except_on_a_laptop():
+    text = RUNTIME.replace("SPEC", "receiver: {anonymous: true}")
+    found = compile_text(text, runtime=("mail", "main"))
+    assert reasons(found) == [("ReceiverAnonymous", "EmailRuntime/mail/main")]
+    assert [each.severity for each in found.findings] == [Severity.WARNING]
+    assert compile_text(text, laptop=True).findings == ()
+
+
 def test_a_runtime_that_nobody_can_reach_is_warned_of_except_on_a_laptop():
     text = RUNTIME.replace("publicUrl: 'https://mail.example.com', SPEC", "")
     found = compile_text(text, runtime=("mail", "main"))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from emailflow_runtime.adapters.http_door import HttpDoor
+from emailflow_runtime.adapters.http_door import Anonymous, HttpDoor
 
 EVENT = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/shop", "ce-type": "com.example.cart.updated"}
 
@@ -86,7 +86,7 @@ def ingest():
 
 @pytest.fixture
 def client(ingest):
-    return Client(HttpDoor(ingest))
+    return Client(HttpDoor(ingest, tokens=Anonymous()))
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from emailflow_runtime.adapters.http_door import HttpDoor, Limits
+from emailflow_runtime.adapters.http_door import Anonymous, HttpDoor, Limits
 from emailflow_runtime.errors import Overloaded, Unavailable
 
 BATCH = {"content-type": "application/cloudevents-batch+json"}
@@ -89,7 +89,7 @@ async def test_what_is_no_batch_is_refused_as_a_whole(client, body):
 
 
 async def test_a_batch_is_limited_in_items(client_of, ingest):
-    client = client_of(HttpDoor(ingest, limits=Limits(max_batch_items=2)))
+    client = client_of(HttpDoor(ingest, tokens=Anonymous(), limits=Limits(max_batch_items=2)))
     reply = await client.post(items("a", "b", "c"), BATCH)
     assert (reply.status, reply.json["reason"]) == (413, "TooLarge")
     assert ingest.accepted == []

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from emailflow_runtime.adapters.http_door import HttpDoor, Limits
+from emailflow_runtime.adapters.http_door import Anonymous, HttpDoor, Limits
 
 
 async def test_other_paths_belong_to_the_fallback(client_of, ingest):
@@ -13,7 +13,7 @@ async def test_other_paths_belong_to_the_fallback(client_of, ingest):
     async def fallback(scope, receive, send):
         seen.append((scope["type"], scope.get("path")))
 
-    client = client_of(HttpDoor(ingest, fallback=fallback))
+    client = client_of(HttpDoor(ingest, tokens=Anonymous(), fallback=fallback))
     assert await client.request("GET", "/healthz") is None
     await client.app({"type": "lifespan"}, None, None)
     assert seen == [("http", "/healthz"), ("lifespan", None)]
@@ -47,7 +47,7 @@ async def test_a_body_that_is_announced_too_large_is_refused_unread(client, even
 
 
 async def test_a_body_that_turns_out_too_large_is_refused_at_once(client_of, ingest, event_headers):
-    client = client_of(HttpDoor(ingest, limits=Limits(max_body_bytes=10)))
+    client = client_of(HttpDoor(ingest, tokens=Anonymous(), limits=Limits(max_body_bytes=10)))
     whole = await client.request("POST", headers=event_headers, chunks=[b"x" * 5, b"x" * 5])
     assert whole.status == 202
     chunks = [b"x" * 5, b"x" * 6, None]
@@ -57,7 +57,7 @@ async def test_a_body_that_turns_out_too_large_is_refused_at_once(client_of, ing
 
 
 async def test_a_body_has_to_arrive_in_time(client_of, ingest, event_headers):
-    client = client_of(HttpDoor(ingest, limits=Limits(body_seconds=0)))
+    client = client_of(HttpDoor(ingest, tokens=Anonymous(), limits=Limits(body_seconds=0)))
     reply = await client.request("POST", headers=event_headers, receive=asyncio.Event().wait)
     assert (reply.status, reply.json["reason"]) == (408, "BodyTimeout")
     assert reply.headers["connection"] == "close"
@@ -77,7 +77,7 @@ async def test_compressed_bodies_are_refused(client, event_headers, encoding, st
 
 
 async def test_requests_in_flight_are_limited(client_of, ingest):
-    client = client_of(HttpDoor(ingest, limits=Limits(max_requests=1)))
+    client = client_of(HttpDoor(ingest, tokens=Anonymous(), limits=Limits(max_requests=1)))
     entered, go_on = asyncio.Event(), asyncio.Event()
 
     async def before():
@@ -96,7 +96,7 @@ async def test_requests_in_flight_are_limited(client_of, ingest):
 
 
 async def test_bytes_in_flight_are_limited(client_of, ingest, event_headers):
-    client = client_of(HttpDoor(ingest, limits=Limits(max_bytes=10)))
+    client = client_of(HttpDoor(ingest, tokens=Anonymous(), limits=Limits(max_bytes=10)))
     entered, go_on = asyncio.Event(), asyncio.Event()
 
     async def before():
@@ -114,7 +114,7 @@ async def test_bytes_in_flight_are_limited(client_of, ingest, event_headers):
 
 
 async def test_a_refused_request_makes_room_again(client_of, ingest):
-    client = client_of(HttpDoor(ingest, limits=Limits(max_requests=1)))
+    client = client_of(HttpDoor(ingest, tokens=Anonymous(), limits=Limits(max_requests=1)))
     assert (await client.post(b"x", {"content-type": "text/plain"})).status == 415
     assert (await client.post()).status == 202
 

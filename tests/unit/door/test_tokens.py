@@ -49,6 +49,14 @@ async def test_anything_else_does_not(guarded, ingest, event_headers, value):
     assert ingest.accepted == []
 
 
+@pytest.mark.parametrize("given", [{}, {"authorization": f"Bearer {TOKEN}"}])
+async def test_without_anything_to_verify_by_nobody_is_let_in(client_of, ingest, event_headers, given):
+    reply = await client_of(HttpDoor(ingest)).post(b"", event_headers | given)
+    assert (reply.status, reply.json["reason"]) == (401, "ReceiverClosed")
+    assert reply.headers["www-authenticate"] == 'Bearer realm="emailflow"'
+    assert ingest.accepted == []
+
+
 async def test_who_is_not_let_in_is_not_read(guarded, event_headers):
     async def receive():
         raise AssertionError("the body was read")

@@ -113,6 +113,17 @@ def test_a_runtime_that_names_no_keys_gets_its_own_of_those_that_are_made() -> N
     assert settings_of(made).keyring == "/etc/emailflow/secrets/emailflow-keys/default"
 
 
+def test_links_have_a_port_of_their_own_which_an_ingress_can_lead_to() -> None:
+    made = children(runtime())
+    ports = {each["name"]: each for each in made["Service", "emailruntime-default"]["spec"]["ports"]}
+    assert {name: each["port"] for name, each in ports.items()} == {"events": 80, "links": 8082}
+    (container,) = pod_of(made)["containers"]
+    numbers = {each["name"]: each["containerPort"] for each in container["ports"]}
+    assert numbers == {"events": 8080, "admin": 8081, "links": 8082}
+    (rule,) = made["NetworkPolicy", "emailruntime-default"]["spec"]["ingress"]
+    assert sorted(each["port"] for each in rule["ports"]) == [8080, 8081, 8082]
+
+
 def settings_of(made: dict[tuple[str, str], Any]) -> Any:
     return decode(made["ConfigMap", "emailruntime-default"]["data"]["runtime.json"].encode())
 

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from emailflow_api.kinds import RESOURCES
 from emailflow_api.plans import content_hash
 from emailflow_api.reports import FlowReport
+from emailflow_operator.reconcile.children.settings import Issuer
 from emailflow_operator.reconcile.cluster import Cluster
 from emailflow_operator.reconcile.desired import plans_in_force
 from emailflow_operator.reconcile.durability import durability
@@ -20,6 +21,8 @@ from .conftest import cluster_of, compiled_for, flow, provider, runtime, templat
 
 MAIL = ("mail", "default")
 NOW, LATER = "2026-03-01T10:00:00Z", "2026-03-01T11:00:00Z"
+ISSUER = Issuer("https://kubernetes.default.svc", '{"keys": [{}]}')
+OPEN = ("False", "TokensVerified")
 PODS = {"kind": "Deployment", "status": {"replicas": 1, "readyReplicas": 1}}
 
 
@@ -33,7 +36,7 @@ def standing(cluster: Cluster, *, served: bool = True, **more: Any) -> Standing:
             plan.id: {0: FlowReport(content_hash(plan), plan.revision, {plan.revision: 2}, {"hello": 2}, 5)}
             for plan in plans.flows.values()
         }
-    made = Standing(compiled=compiled, plans=plans, reports=reports, deployment=PODS)
+    made = Standing(compiled=compiled, plans=plans, reports=reports, deployment=PODS, issuer=ISSUER)
     return replace(made, **more)
 
 
@@ -56,6 +59,7 @@ def test_all_is_well(shop: Cluster) -> None:
         assert found.pop("Durable", None) == (
             ("True", "SyncAlways") if value["kind"] == "EmailRuntime" else None
         )
+        assert found.pop("ReceiverClosed", None) == (OPEN if value["kind"] == "EmailRuntime" else None)
         assert found == {"Ready": ("True", "Succeeded")}, value["kind"]
 
 
@@ -207,7 +211,7 @@ def test_a_runtime_is_durable_when_every_server_writes_before_it_acknowledges(
     shop: Cluster, answers: list[dict[str, Any]], said: tuple[str, str]
 ) -> None:
     found = conditions(judged(runtime(), standing(shop, durable=durability(answers))))
-    assert found == {"Ready": ("True", "Succeeded"), "Durable": said}
+    assert found == {"Ready": ("True", "Succeeded"), "Durable": said, "ReceiverClosed": OPEN}
 
 
 def test_what_nats_said_of_itself_stands_while_it_is_away(shop: Cluster) -> None:
@@ -218,7 +222,8 @@ def test_what_nats_said_of_itself_stands_while_it_is_away(shop: Cluster) -> None
 
 def test_a_stream_that_acknowledges_too_soon_is_refused_and_said(shop: Cluster) -> None:
     found = conditions(judged(runtime(), standing(shop, trouble=Trouble("NotDurable", "stream x"))))
-    assert found == {"Ready": ("False", "NotDurable"), "Durable": ("False", "NotDurable")}
+    refused = ("False", "NotDurable")
+    assert found == {"Ready": refused, "Durable": refused, "ReceiverClosed": OPEN}
 
 
 def test_a_server_that_is_not_durable_is_an_event(shop: Cluster) -> None:
@@ -252,9 +257,9 @@ def test_a_flow_that_has_missed_events_says_so_and_it_is_told_once(shop: Cluster
 def test_a_runtime_without_a_public_url_is_ready_with_a_warning() -> None:
     bare = runtime(publicUrl=None)
     cluster = cluster_of(bare, provider(), flow(), template())
-    (ready, _) = judged(bare, standing(cluster))["conditions"]
+    (ready, *_) = judged(bare, standing(cluster))["conditions"]
     assert (ready["status"], "no links" in ready["message"]) == ("True", True)
-    (ready, _) = judged(runtime(), standing(cluster_of(runtime(), provider())))["conditions"]
+    (ready, *_) = judged(runtime(), standing(cluster_of(runtime(), provider())))["conditions"]
     assert "no links" not in ready["message"]
 
 

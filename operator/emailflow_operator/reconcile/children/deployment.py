@@ -9,7 +9,7 @@ from typing import Any
 
 from emailflow_api.child_names import child_name
 from emailflow_api.kinds import EmailRuntime
-from emailflow_api.pod_settings import ADMIN_PORT, EVENTS_PORT, SECRETS_FOLDER
+from emailflow_api.pod_settings import ADMIN_PORT, EVENTS_PORT, LINKS_PORT, SECRETS_FOLDER
 from emailflow_operator.reconcile.children.labels import labels, metadata, pod_selector
 from emailflow_operator.reconcile.children.secrets import Mount
 from emailflow_operator.reconcile.children.settings import JWKS_KEY, SETTINGS_KEY, Image
@@ -95,6 +95,7 @@ def _container(runtime: EmailRuntime, image: Image, mounts: list[Mount]) -> dict
         "ports": [
             {"name": "events", "containerPort": EVENTS_PORT, "protocol": "TCP"},
             {"name": "admin", "containerPort": ADMIN_PORT, "protocol": "TCP"},
+            {"name": "links", "containerPort": LINKS_PORT, "protocol": "TCP"},
         ],
         "securityContext": {
             "allowPrivilegeEscalation": False,

@@ -34,6 +34,8 @@ class Issuer(NamedTuple):
 
     url: str = ""
     jwks: str = ""
+    trouble: str = ""
+    """Why it could not be read the last time; empty: it could, or was not tried yet."""
 
 
 def settings_text(runtime: EmailRuntime, nats_url: str, issuer: Issuer, *, minted: bool) -> str:
@@ -54,6 +56,7 @@ def settings_text(runtime: EmailRuntime, nats_url: str, issuer: Issuer, *, minte
         tokens=_path(spec.receiver.tokens_secret_ref),
         issuer=issuer.url if trusted else "",
         jwks=JWKS_FILE if trusted else "",
+        anonymous=spec.receiver.anonymous,
     )
     return encode(settings).decode()
 

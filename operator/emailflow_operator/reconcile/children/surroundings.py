@@ -3,7 +3,7 @@
 from typing import Any
 
 from emailflow_api.child_names import admin_name
-from emailflow_api.pod_settings import ADMIN_PORT, EVENTS_PORT
+from emailflow_api.pod_settings import ADMIN_PORT, EVENTS_PORT, LINKS_PORT
 from emailflow_operator.reconcile.children.labels import metadata, pod_selector
 from emailflow_operator.reconcile.cluster import Object
 
@@ -18,7 +18,12 @@ def surroundings(owner: Object) -> list[Object]:
             owner,
             "v1",
             "Service",
-            spec={"selector": selector, "ports": [_port("events", 80, "events")], "type": "ClusterIP"},
+            # Apart, so that an ingress can lead to the links and to nothing else.
+            spec={
+                "selector": selector,
+                "ports": [_port("events", 80, "events"), _port("links", LINKS_PORT, "links")],
+                "type": "ClusterIP",
+            },
         ),
         _of(
             owner,
@@ -52,8 +57,8 @@ def _port(name: str, port: int, target: str) -> dict[str, Any]:
 
 
 def _network(selector: dict[str, str]) -> dict[str, Any]:
-    """Only the two ports can be reached. Where mails go is the providers' business: egress is free."""
-    ports = [{"protocol": "TCP", "port": port} for port in (EVENTS_PORT, ADMIN_PORT)]
+    """Only the three ports can be reached. Where mails go is the providers' business: egress is free."""
+    ports = [{"protocol": "TCP", "port": port} for port in (EVENTS_PORT, ADMIN_PORT, LINKS_PORT)]
     return {
         "podSelector": {"matchLabels": selector},
         "policyTypes": ["Ingress"],

@@ -5,6 +5,6 @@ What it promises to senders is written down in docs/reference/http.md.
 """
 
 from emailflow_runtime.adapters.http_door.door import HttpDoor, Limits
-from emailflow_runtime.adapters.http_door.tokens import FileTokens, TokenVerifier
+from emailflow_runtime.adapters.http_door.tokens import Anonymous, FileTokens, TokenVerifier
 
-__all__ = ["FileTokens", "HttpDoor", "Limits", "TokenVerifier"]
+__all__ = ["Anonymous", "FileTokens", "HttpDoor", "Limits", "TokenVerifier"]

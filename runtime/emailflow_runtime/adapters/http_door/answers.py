@@ -35,6 +35,7 @@ _STATUS: dict[type[EmailFlowError], int] = {
 _HEADERS: dict[type[EmailFlowError], Headers] = {
     errors.MethodNotAllowed: ((b"allow", b"POST, OPTIONS"),),
     errors.Unauthorized: ((b"www-authenticate", b'Bearer realm="emailflow"'),),
+    errors.ReceiverClosed: ((b"www-authenticate", b'Bearer realm="emailflow"'),),
     errors.UnsupportedContentEncoding: ((b"accept-encoding", b"identity"),),
     errors.BodyTimeout: (_CLOSE,),
 }

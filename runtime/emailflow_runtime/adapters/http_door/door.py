@@ -11,12 +11,17 @@ import msgspec
 
 from emailflow_runtime.adapters.http_door.answers import Outcome, answer, batch_answer
 from emailflow_runtime.adapters.http_door.asgi import Answer, AsgiApp, Receive, Scope, Send
-from emailflow_runtime.adapters.http_door.errors import ClientGone, MethodNotAllowed, NotFound
+from emailflow_runtime.adapters.http_door.errors import (
+    ClientGone,
+    MethodNotAllowed,
+    NotFound,
+    ReceiverClosed,
+)
 from emailflow_runtime.adapters.http_door.handshake import handshake
 from emailflow_runtime.adapters.http_door.load import Load
 from emailflow_runtime.adapters.http_door.patience import Patience
 from emailflow_runtime.adapters.http_door.requests import bearer_token, read_body, refuse_token_in_query
-from emailflow_runtime.adapters.http_door.tokens import TokenVerifier
+from emailflow_runtime.adapters.http_door.tokens import Anonymous, TokenVerifier
 from emailflow_runtime.app.ports import Ingest
 from emailflow_runtime.core.cloudevents import http
 from emailflow_runtime.core.cloudevents.event import CloudEvent
@@ -31,7 +36,7 @@ logger = logging.getLogger(__name__)
 class Limits(msgspec.Struct, frozen=True):
     """How much the door takes at once."""
 
-    max_body_bytes: int = 1_048_576
+    max_body_bytes: int = 262_144
     max_batch_items: int = 1_000
     max_requests: int = 1_024
     """Requests in flight; one more is told to come again."""
@@ -52,11 +57,11 @@ class HttpDoor:
         ingest: Ingest,
         *,
         limits: Limits = _DEFAULT_LIMITS,
-        tokens: TokenVerifier | None = None,
+        tokens: TokenVerifier | Anonymous | None = None,
         fallback: AsgiApp | None = None,
         note_refusal: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Without `tokens` everyone who reaches the door may send.
+        """Without `tokens` nobody is let in: there is nothing to verify them by.
 
         `note_refusal` hears the reason of everything that is refused before it reaches `ingest`.
         """
@@ -109,7 +114,9 @@ class HttpDoor:
 
     async def _authorize(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
         refuse_token_in_query(scope["query_string"])
-        if self._tokens is not None:
+        if self._tokens is None:
+            raise ReceiverClosed("this receiver has nothing to verify a token by, so it lets nobody in")
+        if not isinstance(self._tokens, Anonymous):
             await self._tokens.verify(bearer_token(headers))
 
     async def _take(self, scope: Scope, body: bytes) -> Answer:

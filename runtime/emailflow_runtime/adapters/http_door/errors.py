@@ -32,6 +32,12 @@ class Unauthorized(DoorError):
     reason = "Unauthorized"
 
 
+class ReceiverClosed(Unauthorized):
+    """There is nothing here that a token could be verified by, whoever brings it."""
+
+    reason = "ReceiverClosed"
+
+
 Forbidden = errors.Forbidden
 """A good token, whose bearer may not send events here. A sidecar passes it on, so it is no door's own."""
 

@@ -27,6 +27,10 @@ class TokenVerifier(Protocol):
         """
 
 
+class Anonymous:
+    """In a TokenVerifier's place: whoever reaches the receiver may send, without a token."""
+
+
 class InvalidTokenFile(EmailFlowError):
     """The file of tokens can't be read or has a line that is no token."""
 
