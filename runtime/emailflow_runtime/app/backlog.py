@@ -7,38 +7,44 @@ released yet, take none of another's. It never looks into a mail.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from itertools import islice
 
-from emailflow_api.plans import Send
-from emailflow_runtime.app.catalog import Catalog
+from emailflow_api.plans import Plans
 from emailflow_runtime.app.desk import Desk
+from emailflow_runtime.app.held import Held
+from emailflow_runtime.app.needs import Needs, Place
 from emailflow_runtime.app.stores import EnrolmentKey
 from emailflow_runtime.core.commands import SendMail
+from emailflow_runtime.core.journey import Journey
 from emailflow_runtime.errors import EmailFlowError
 
 PLACES = 1024
 """Mails of one provider that are seen to at once. More than a lane lets in (`lanes.AHEAD` times a provider's
 concurrency, mostly), so that some are ready when it has room."""
 NAMES = 20_000
-"""Mails of one provider that wait by name, some 300 bytes each."""
+"""Mails of one provider that wait by name, some 300 bytes each; and of all that are held."""
 AT_ONCE = 128
 """Mails whose records are read together when their turn has come."""
 RETRY_AFTER = 1.0
 
 Begin = Callable[[EnrolmentKey, str, str], bool]
 """Enrolment, mail, provider; whether it was begun, and is not under way already."""
-Search = Callable[[], AsyncIterator[tuple[EnrolmentKey, SendMail]]]
-"""Gives every mail that is due by what STATE says, and not under way, in order."""
+Search = Callable[[], AsyncIterator[tuple[EnrolmentKey, SendMail, bool]]]
+"""Gives every mail that waits by what STATE says, and is not under way, in order; and whether it is held for
+something that is not there, and not given up yet."""
 
 log = logging.getLogger(__name__)
+
+_Names = dict[str, tuple[EnrolmentKey, Place]]
+"""By mail, in order."""
 
 
 class _Line:
     """Who waits for one provider. `more`: there are others, which only STATE knows."""
 
     def __init__(self) -> None:
-        self.names: dict[str, EnrolmentKey] = {}
+        self.names: _Names = {}
         self.more = False
         self.taken = 0
         self.moving: asyncio.Task[None] | None = None
@@ -48,70 +54,55 @@ class _Line:
 class Backlog:
     """One for each shard. `begin` is to see to a mail, and tells `done` of its end."""
 
-    def __init__(self, desk: Desk, catalog: Catalog, begin: Begin, search: Search) -> None:
+    def __init__(self, desk: Desk, needs: Needs, begin: Begin, search: Search) -> None:
         self._desk = desk
-        self._catalog = catalog
+        self._needs = needs
         self._begin = begin
         self._search = search
+        self._searching = asyncio.Lock()
         self._lines: dict[str, _Line] = {}
-        self._held: dict[tuple[str, str], dict[str, EnrolmentKey]] = {}
-        """By flow and provider, the mails that wait until neither is suspended."""
-        self._releasing: set[asyncio.Task[None]] = set()
+        self._held = Held(needs)
+        self._watching: asyncio.Task[None] | None = None
+        self._held_anew = asyncio.Event()
         self._stopped = False
 
     def put(self, key: EnrolmentKey, command: SendMail) -> None:
         """Have a mail seen to at once, or when its turn comes."""
-        provider = self._provider_of(key, command.instance)
-        if self._catalog.is_suspended(key[0], provider):
-            self.hold(key, command.mail, provider)
+        entry = self._desk.known(key)
+        journey = entry.enrolment.journeys.get(command.instance) if entry is not None else None
+        place = _place(key, journey)
+        # What is not there is for the mail's own record to say, once.
+        if self._needs.is_suspended(place):
+            self._hold(key, command.mail, place)
         else:
-            self._put(key, command.mail, provider)
+            self._put(key, command.mail, place)
 
-    def hold(self, key: EnrolmentKey, mail: str, provider: str) -> None:
-        """Let a mail wait, without a place, until neither its flow nor its provider is suspended."""
-        place = key[0], provider
+    def hold(self, key: EnrolmentKey, mail: str) -> None:
+        """Let a mail wait, without a place, until nothing is suspended and all that it needs is there."""
+        entry = self._desk.known(key)
+        journeys = entry.enrolment.journeys.values() if entry is not None else ()
+        standing = (each for each in journeys if each.mail is not None and each.mail.id == mail)
+        self._hold(key, mail, _place(key, next(standing, None)))
+
+    def _hold(self, key: EnrolmentKey, mail: str, place: Place) -> None:
         if self._stopped:
             return
-        if place not in self._held:
-            self._held[place] = {}
-            task = asyncio.create_task(self._release(*place))
-            self._releasing.add(task)
-            task.add_done_callback(self._releasing.discard)
-        if len(self._held[place]) < NAMES:
-            self._held[place][mail] = key
+        if self._held.add(place, mail, key, most=NAMES):
+            self._held_anew.set()
+        self._watch()
 
-    async def _release(self, flow: str, provider: str) -> None:
-        await self._catalog.until_released(flow, provider)
-        held = self._held.pop((flow, provider))
-        for mail, key in held.items():
-            self._put(key, mail, provider)
-        if len(held) >= NAMES:
-            # There may be more than names were kept of.
-            line = self._lines[provider]
-            line.more = True
-            self._move_up(provider, line)
-
-    def _put(self, key: EnrolmentKey, mail: str, provider: str) -> None:
+    def _put(self, key: EnrolmentKey, mail: str, place: Place) -> None:
         if self._stopped:
             return
+        provider = self._needs.provider_of(place)
         line = self._lines.setdefault(provider, _Line())
         if line.taken < PLACES and line.moving is None:
             line.taken += self._begin(key, mail, provider)
         elif line.more or len(line.names) >= NAMES:
             line.more = True
         else:
-            line.names[mail] = key
+            line.names[mail] = key, place
         self._move_up(provider, line)
-
-    def _provider_of(self, key: EnrolmentKey, instance: str) -> str:
-        """The provider of the mail that a journey stands at, as far as memory tells."""
-        flow, entry = self._catalog.flow(key[0]), self._desk.known(key)
-        journey = entry.enrolment.journeys.get(instance) if entry is not None else None
-        if flow is None or journey is None or journey.mail is None:
-            return ""
-        program = self._catalog.programs.get(journey.revision) or self._catalog.programs[flow.revision]
-        step = program.step(journey.mail.step)
-        return self._catalog.provider_name(step, flow) if isinstance(step, Send) else ""
 
     def done(self, provider: str) -> None:
         """A mail to this provider is seen to, or waits for something else."""
@@ -123,23 +114,93 @@ class Backlog:
     def stop(self) -> None:
         """Begin nothing more: what waits stays as it stands in STATE."""
         self._stopped = True
-        for task in self._releasing:
-            task.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
         for line in self._lines.values():
             line.names.clear()
             if line.moving is not None:
                 line.moving.cancel()
 
+    # --- plans that change --------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._follow_plans())
+
+    async def _follow_plans(self) -> None:
+        """Release what is held, and send by another provider what waits, as plans and Secrets change; as long
+        as anything waits."""
+        plans, soon = self._needs.plans, True
+        try:
+            while self._held or any(line.moving is not None for line in self._lines.values()):
+                await self._next_change(plans, soon=soon)
+                soon = self._held_anew.is_set()
+                self._held_anew.clear()
+                if soon and plans is self._needs.plans:
+                    # Looked at a moment later: what is held for no reason that is seen must spin no loop.
+                    continue
+                self._release()
+                if plans is not self._needs.plans:
+                    plans = self._needs.plans
+                    self._reroute(plans)
+        finally:
+            self._watching = None
+
+    async def _next_change(self, plans: Plans, *, soon: bool) -> None:
+        """Return when the plans are others, when something is held that was not, or when it is time to look
+        again: nobody tells of Secrets."""
+        changes = [
+            asyncio.create_task(self._needs.differ_from(plans)),
+            asyncio.create_task(self._held_anew.wait()),
+        ]
+        pause = RETRY_AFTER if soon or self._held.for_secrets else None
+        try:
+            await asyncio.wait(changes, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in changes:
+                each.cancel()
+
+    def _release(self) -> None:
+        for released in self._held.released():
+            for mail, key in released.names.items():
+                self._put(key, mail, released.place)
+            if released.more:
+                # There are more than names were kept of.
+                self._read_more([self._needs.provider_of(released.place)])
+
+    def _reroute(self, plans: Plans) -> None:
+        """What waits for a provider, though by now it goes by another, waits for that one."""
+        for provider, line in list(self._lines.items()):
+            moved = {
+                mail: waiting
+                for mail, waiting in line.names.items()
+                if self._needs.provider_of(waiting[1]) != provider
+            }
+            for mail, (key, place) in moved.items():
+                del line.names[mail]
+                self._put(key, mail, place)
+        if any(line.more for line in self._lines.values()):
+            self._read_more(plans.providers)
+
+    def _read_more(self, providers: Iterable[str]) -> None:
+        for provider in providers:
+            line = self._lines.setdefault(provider, _Line())
+            line.more = True
+            self._move_up(provider, line)
+
+    # --- those that wait ----------------------------------------------------------------------------
+
     def _move_up(self, provider: str, line: _Line) -> None:
         if line.moving is None and (line.names or line.more) and not self._stopped:
             line.moving = asyncio.create_task(self._empty(provider, line))
+            self._watch()
 
     async def _empty(self, provider: str, line: _Line) -> None:
         """Let them in as there is room, in order, until nobody waits."""
         try:
             while line.names or line.more:
                 if not line.names:
-                    await self._find(provider, line)
+                    await self._find(line)
                 await self._room(line)
                 await self._let_in(provider, line)
         finally:
@@ -152,26 +213,61 @@ class Backlog:
             await line.room.wait()
 
     async def _let_in(self, provider: str, line: _Line) -> None:
-        mails = list(islice(line.names, AT_ONCE))
-        keys = [line.names[mail] for mail in mails]
-        await self._desk.recall(keys)
-        for mail in mails:
-            line.taken += self._begin(line.names.pop(mail), mail, provider)
-
-    async def _find(self, provider: str, line: _Line) -> None:
-        """Read names from STATE. Those that are put meanwhile may not be among them."""
-        line.more = False
-        found: dict[str, EnrolmentKey] = {}
+        some = list(islice(line.names.items(), AT_ONCE))
         try:
-            async for key, command in self._search():
-                if self._provider_of(key, command.instance) != provider:
-                    continue
-                if len(found) >= NAMES:
-                    line.more = True
-                    break
-                found[command.mail] = key
-            line.names = {**found, **line.names}
+            await self._desk.recall([key for _, (key, _) in some])
         except EmailFlowError as away:
-            log.info("waiting mails can't be read: %s", away)
-            line.more = True
+            log.warning("waiting mails can't be read: %s", away)
             await asyncio.sleep(RETRY_AFTER)
+            return
+        for mail, (key, _) in some:
+            # Meanwhile it may have been sent another way.
+            if line.names.pop(mail, None) is not None:
+                line.taken += self._begin(key, mail, provider)
+
+    async def _find(self, line: _Line) -> None:
+        """Read names from STATE for this line, and for all others that need some: reading takes long. Those
+        that are put meanwhile may not be among them."""
+        async with self._searching:
+            if line.names or not line.more:
+                return
+            wanted = {provider: each for provider, each in self._lines.items() if each.more}
+            for each in wanted.values():
+                each.more = False
+            try:
+                await self._read_names(wanted)
+            except EmailFlowError as away:
+                log.warning("waiting mails can't be read: %s", away)
+                for each in wanted.values():
+                    each.more = True
+                await asyncio.sleep(RETRY_AFTER)
+
+    async def _read_names(self, wanted: dict[str, _Line]) -> None:
+        found: dict[str, _Names] = {provider: {} for provider in wanted}
+        full: set[str] = set()
+        async for key, command, waits in self._search():
+            entry = self._desk.known(key)
+            journey = entry.enrolment.journeys.get(command.instance) if entry is not None else None
+            place = _place(key, journey)
+            provider = self._needs.provider_of(place)
+            if provider not in found or provider in full:
+                continue
+            if self._held.keeps(place, waits=waits):
+                self._hold(key, command.mail, place)
+            elif len(found[provider]) < NAMES:
+                found[provider][command.mail] = key, place
+            else:
+                wanted[provider].more = True
+                full.add(provider)
+                if len(full) == len(found):
+                    break
+        for provider, line in wanted.items():
+            line.names = {**found[provider], **line.names}
+            self._move_up(provider, line)
+
+
+def _place(key: EnrolmentKey, journey: Journey | None) -> Place:
+    """Where a journey stands, as far as memory tells."""
+    if journey is None or journey.mail is None:
+        return Place(key[0], "", "")
+    return Place(key[0], journey.revision, journey.mail.step)

@@ -150,9 +150,13 @@ class Catalog:
         """The provider of this name."""
         return self.plans.providers.get(name)
 
+    def policy_name(self, flow: FlowPlan) -> str:
+        """The name of the policy that holds for a flow; empty when nothing names one."""
+        return flow.policy or self.plans.runtime.default_policy
+
     def policy(self, flow: FlowPlan) -> PolicyPlan | None:
-        """The policy that holds for a flow."""
-        return self.plans.policies.get(flow.policy or self.plans.runtime.default_policy)
+        """The policy that holds for a flow; None also when the one that is named is not there."""
+        return self.plans.policies.get(self.policy_name(flow))
 
     def provider_name(self, step: Send, flow: FlowPlan) -> str:
         """The name of the provider that a step's mails go to; empty when nothing names one."""

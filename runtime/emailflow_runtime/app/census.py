@@ -19,14 +19,22 @@ class Census:
 
     def __init__(self) -> None:
         self._flows: dict[str, Counter[Stage]] = {}
+        self._held: Counter[tuple[str, str]] = Counter()
+        """By flow and reason, the mails that wait for something that is not there."""
 
     def found(self, head: RecordHead) -> None:
         """A record that the scan has found."""
         if head.revision:
             self._add(head.flow, (head.revision, head.step), 1)
+        if head.held:
+            self._hold(head.flow, head.held, 1)
 
     def moved(self, before: Journey | None, after: Journey) -> None:
         """A journey has changed; `before` is None for a new one."""
+        was, held = _held(before), _held(after)
+        if was != held:
+            self._hold(after.flow, was, -1)
+            self._hold(after.flow, held, 1)
         if before is not None and not before.finished:
             if not after.finished and (before.revision, before.step) == (after.revision, after.step):
                 return
@@ -45,6 +53,16 @@ class Census:
                 # A flow that is gone leaves nothing here.
                 del self._flows[flow]
 
+    def _hold(self, flow: str, reason: str, count: int) -> None:
+        if reason:
+            self._held[flow, reason] += count
+            if not self._held[flow, reason]:
+                del self._held[flow, reason]
+
+    def held(self) -> dict[tuple[str, str], int]:
+        """Mails that wait for something that is not there, by flow and reason, without zeros."""
+        return dict(self._held)
+
     def journeys(self, flow: str) -> dict[str, int]:
         """Journeys of a flow (id) by revision, without zeros."""
         counts: Counter[str] = Counter()
@@ -60,3 +78,7 @@ class Census:
         """Journeys of the flow's current revision by step, without zeros."""
         stages: Counter[Stage] = self._flows.get(flow.id, Counter())
         return {step: count for (revision, step), count in stages.items() if revision == flow.revision}
+
+
+def _held(journey: Journey | None) -> str:
+    return journey.mail.held if journey is not None and journey.mail is not None else ""

@@ -21,6 +21,7 @@ class Found(NamedTuple):
 
     unrelayed: list[RecordHead]
     requested: list[RecordHead]
+    """Those with a mail that is asked for, or held for something that may be there by now."""
     attempted: list[RecordHead]
 
 
@@ -40,7 +41,7 @@ class Recovery:
             tell(head)
             if head.sequence > relayed:
                 found.unrelayed.append(head)
-            if head.mail == "Requested":
+            if head.mail == "Requested" or head.held:
                 found.requested.append(head)
             if head.mail == "Attempted":
                 found.attempted.append(head)
@@ -63,18 +64,21 @@ class Recovery:
             if journey.mail is not None:
                 yield (head.flow, head.contact), SendMail(head.instance, journey.mail.id)
 
-    async def due(self, busy: Callable[[str], bool]) -> AsyncIterator[tuple[EnrolmentKey, SendMail]]:
-        """The mails that nobody takes care of (`busy`: by id, who is) though it is their time, in order."""
+    async def due(self, busy: Callable[[str], bool]) -> AsyncIterator[tuple[EnrolmentKey, SendMail, bool]]:
+        """The mails that nobody takes care of (`busy`: by id, who is), in order: those whose time it is, and
+        those that are held for something that is not there (then True), as long as they are not given up."""
         now = self._clock.now()
         heads = [head async for head in self._store.scan() if head.mail in {"Requested", "Deferred"}]
-        waiting = [head for head in heads if head.mail == "Requested" or 0 < head.wake_at <= now]
+        waiting = [head for head in heads if head.mail == "Requested" or head.held or 0 < head.wake_at <= now]
         async for head, journey in self._journeys(sorted(waiting, key=lambda each: each.sequence)):
             mail = journey.mail
             if mail is None or busy(mail.id):
                 continue
             # Memory knows more than the head: what has been decided since may not be stored yet.
-            if mail.status == "Requested" or (mail.status == "Deferred" and journey.wake_at <= now):
-                yield (head.flow, head.contact), SendMail(head.instance, mail.id)
+            due = mail.status == "Requested" or (mail.status == "Deferred" and journey.wake_at <= now)
+            waits = bool(mail.held) and not due
+            if due or waits:
+                yield (head.flow, head.contact), SendMail(head.instance, mail.id), waits
 
     async def _journeys(self, heads: Sequence[RecordHead]) -> AsyncIterator[tuple[RecordHead, Journey]]:
         """What these records hold now, as far as they are there."""

@@ -8,23 +8,24 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Mapping
-from typing import Protocol
 
-from emailflow_api.plans import Catcher, ProviderPlan, Send
+from emailflow_api.plans import ProviderPlan
 from emailflow_runtime.app.backlog import Backlog, Search
 from emailflow_runtime.app.catalog import Catalog
-from emailflow_runtime.app.composing import UNBOUND, Composed, Composer, Draft, MailProblem, Signer
+from emailflow_runtime.app.composing import Composed, Composer, Draft
 from emailflow_runtime.app.desk import Desk
 from emailflow_runtime.app.flow_runner import FlowRunner
+from emailflow_runtime.app.gatekeeper import Gatekeeper
 from emailflow_runtime.app.lanes import Lane, LaneClosed, Lanes
+from emailflow_runtime.app.mails import Mails
+from emailflow_runtime.app.needs import Needs, Transports, absence_in
 from emailflow_runtime.app.ports import Clock, MailTransport
 from emailflow_runtime.app.stores import Consents, EnrolmentKey
 from emailflow_runtime.core.commands import SendMail
-from emailflow_runtime.core.consent import Consent
-from emailflow_runtime.core.facts import PROVIDER, Gate
-from emailflow_runtime.core.gates import Situation, discontinues, judge, passes
+from emailflow_runtime.core.facts import ABSENT, PROVIDER, Gate
+from emailflow_runtime.core.gates import judge, passes
 from emailflow_runtime.core.inputs import AttemptPlanned, MailBroken, MailWithheld, OutcomeKnown
-from emailflow_runtime.core.journey import Journey, Mail
+from emailflow_runtime.core.journey import Mail
 from emailflow_runtime.core.outcomes import Deferred, Outcome, Refused, Unknown
 from emailflow_runtime.core.reactions.mailing import Delivery
 from emailflow_runtime.errors import EmailFlowError, ProgramNotFound, Unavailable
@@ -45,21 +46,7 @@ log = logging.getLogger(__name__)
 
 
 class _Held(Exception):
-    """The flow or the provider is suspended: the mail waits without a place."""
-
-    def __init__(self, provider: str) -> None:
-        super().__init__(provider)
-        self.provider = provider
-
-
-class Transports(Protocol):
-    """The ways out, by provider."""
-
-    def transport(self, provider: ProviderPlan) -> MailTransport:
-        """The transport of a provider as it is declared now."""
-
-    def signer(self, provider: ProviderPlan) -> Signer | None:
-        """Its DKIM signer, if it has one. Raises EmailFlowError when the key can't be read."""
+    """The flow or the provider is suspended, or something is not there: the mail waits without a place."""
 
 
 class Sender:
@@ -89,7 +76,10 @@ class Sender:
         self._preparing = asyncio.Semaphore(PREPARING)
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._intended: set[str] = set()
-        self._backlog = Backlog(desk, catalog, self._begin, search)
+        needs = Needs(catalog, transports)
+        self._mails = Mails(catalog, desk, needs)
+        self._gates = Gatekeeper(catalog, desk, self._mails, clock)
+        self._backlog = Backlog(desk, needs, self._begin, search)
         self._stopped = False
 
     def dispatch(self, key: EnrolmentKey, command: SendMail) -> None:
@@ -138,7 +128,7 @@ class Sender:
 
     async def delivery_of(self, key: EnrolmentKey, mail: str) -> Delivery:
         """What the provider declares that this mail was last given to."""
-        journey = await self._journey(key, mail)
+        journey = await self._mails.journey(key, mail)
         provider = self._catalog.provider(journey.mail.provider) if journey and journey.mail else None
         return Delivery(provider.retry, provider.on_unknown or "Hold") if provider else Delivery()
 
@@ -146,11 +136,11 @@ class Sender:
         """Make and judge a mail as `dispatch` will, and do nothing with it: whatever may take the process
         down has happened then."""
         try:
-            draft = await self._draft(key, mail)
+            draft = await self._mails.draft(key, mail)
             if draft is not None:
                 at = self._clock.now()
                 composed = await self._composer.compose(draft, at, self._transports.signer(draft.provider))
-                judge(self._situation(draft, self._consents.of(composed.address), at))
+                judge(self._gates.situation(draft, self._consents.of(composed.address), at))
         except Exception as error:  # noqa: BLE001 - it comes again when the mail is sent, and is handled there
             log.debug("a mail can't be made: %s", type(error).__name__)
 
@@ -160,8 +150,8 @@ class Sender:
             try:
                 await self._deliver(key, mail)
                 return
-            except (ProgramNotFound, _Held) as held:
-                self._backlog.hold(key, mail, held.provider if isinstance(held, _Held) else "")
+            except (ProgramNotFound, _Held):
+                self._backlog.hold(key, mail)
                 return
             except Unavailable as away:
                 log.info("a mail has to wait: %s", away)
@@ -169,33 +159,40 @@ class Sender:
 
     async def _deliver(self, key: EnrolmentKey, mail: str) -> None:
         try:
-            draft = await self._draft(key, mail)
-            if draft is None:
-                return
-            if self._catalog.is_suspended(key[0], draft.provider.name):
-                raise _Held(draft.provider.name)
-            lane = self._lane(draft.provider)
-            lane.check()
-            composed = await self._compose(key, draft)
-            if composed is not None:
-                await self._passed(key[0])
-                passed = asyncio.get_running_loop().time()
-                async with lane.slot(composed.outgoing.recipients[0]):
-                    # A place is not held while events are read, unless waiting for it has taken long.
-                    if asyncio.get_running_loop().time() - passed > FRESH:
-                        await self._passed(key[0])
-                    known = await self._attempt(key, mail, composed)
-                if known is not None:
-                    await self._record(key, known)
+            try:
+                await self._deliver_now(key, mail)
+            except LaneClosed as closed:
+                await self._park(key, mail, closed)
         except (Unavailable, ProgramNotFound, _Held):
             raise
-        except LaneClosed as closed:
-            await self._park(key, mail, closed)
         except EmailFlowError as error:
-            await self._broken(key, mail, error.reason, str(error))
+            if (absent := absence_in(error)) is None:
+                await self._broken(key, mail, error.reason, str(error))
+            elif await self._gates.wait_for(key, mail, absent):
+                raise _Held from None
         except Exception as error:
             log.exception("mail failed", extra={"flow": key[0], "mail": mail})
             await self._broken(key, mail, "InternalError", type(error).__name__)
+
+    async def _deliver_now(self, key: EnrolmentKey, mail: str) -> None:
+        draft = await self._mails.draft(key, mail)
+        if draft is None:
+            return
+        if self._catalog.is_suspended(key[0], draft.provider.name):
+            raise _Held
+        lane = self._lane(draft.provider)
+        lane.check()
+        composed = await self._compose(key, draft)
+        if composed is not None:
+            await self._passed(key[0])
+            passed = asyncio.get_running_loop().time()
+            async with lane.slot(composed.outgoing.recipients[0]):
+                # A place is not held while events are read, unless waiting for it has taken long.
+                if asyncio.get_running_loop().time() - passed > FRESH:
+                    await self._passed(key[0])
+                known = await self._attempt(key, mail, composed)
+            if known is not None:
+                await self._record(key, known)
 
     def _lane(self, provider: ProviderPlan) -> Lane:
         """The way to a provider. One that is down need not be when it is reached with other credentials."""
@@ -204,32 +201,6 @@ class Sender:
             with contextlib.suppress(EmailFlowError):
                 lane.goes_through(self._transports.transport(provider))
         return lane
-
-    async def _draft(self, key: EnrolmentKey, mail: str) -> Draft | None:
-        """The mail as it stands now; None when there is nothing to send any more. Raises ProgramNotFound."""
-        setting = await self._desk.setting(key)
-        journey = await self._journey(key, mail)
-        if setting is None:
-            raise ProgramNotFound(key[0])
-        if journey is None or journey.mail is None or journey.mail.settled:
-            return None
-        program = setting.program(journey.revision)
-        step = program.step(journey.mail.step)
-        if not isinstance(step, Send):
-            return None
-        policy = self._catalog.policy(setting.flow)
-        name = self._catalog.provider_name(step, setting.flow)
-        provider = self._catalog.provider(name)
-        if provider is None:
-            raise MailProblem("ProviderNotFound", f"there is no provider {name or 'for this mail'}")
-        return Draft(setting, journey, journey.mail, step, program, provider, policy)
-
-    async def _journey(self, key: EnrolmentKey, mail: str) -> Journey | None:
-        entry = await self._desk.entry(key)
-        for journey in entry.enrolment.journeys.values():
-            if journey.mail is not None and journey.mail.id == mail:
-                return journey
-        return None
 
     async def _compose(self, key: EnrolmentKey, draft: Draft) -> Composed | None:
         async with self._preparing:
@@ -240,15 +211,15 @@ class Sender:
                 raise
             except EmailFlowError as error:
                 # A mail that would not go out anyway is explained by its gate, not by its template.
-                if not await self._withheld(key, draft, Consent()):
+                if error.reason in ABSENT or not await self._gates.withheld(key, draft):
                     raise
                 log.info("mail withheld", extra={"flow": key[0], "reason": error.reason})
                 return None
 
     async def _park(self, key: EnrolmentKey, mail: str, closed: LaneClosed) -> None:
         """Let a mail wait behind a timer, where it needs no memory and holds nobody up."""
-        draft = await self._draft(key, mail)
-        if draft is None or (not draft.journey.running and await self._withheld(key, draft, Consent())):
+        draft = await self._mails.draft(key, mail)
+        if draft is None or (not draft.journey.running and await self._gates.withheld(key, draft)):
             return
         at = self._clock.now()
         # Those that are sent back together should not all come again at once.
@@ -263,22 +234,23 @@ class Sender:
 
     async def _attempt(self, key: EnrolmentKey, mail: str, composed: Composed) -> OutcomeKnown | None:
         """Judge once more, write the intent, hand over; the outcome, None when nothing was handed over."""
-        draft = await self._draft(key, mail)
+        draft = await self._mails.draft(key, mail)
         if draft is None:
             return None
         if self._catalog.is_suspended(key[0], draft.provider.name):
             # Meanwhile: a mail may have waited long for its place.
-            raise _Held(draft.provider.name)
+            raise _Held
         at = self._clock.now()
-        verdicts = judge(self._situation(draft, self._consents.of(composed.address), at))
+        verdicts = judge(self._gates.situation(draft, self._consents.of(composed.address), at))
         if not passes(verdicts):
-            await self._withhold(key, draft.mail, at, verdicts)
+            await self._gates.withhold(key, draft.mail.id, at, verdicts)
             return None
+        way = self._way(draft.provider)
         self._intended.add(mail)
         intent = await self._intend(key, draft, at, verdicts)
         if intent is None:
             return None
-        outcome = await self._hand_over(draft.provider, composed, intent.start_by)
+        outcome = await self._hand_over(draft.provider, way, composed, intent.start_by)
         return OutcomeKnown(at=self._clock.now(), mail=mail, attempt=intent.attempts, outcome=outcome)
 
     async def _record(self, key: EnrolmentKey, known: OutcomeKnown) -> None:
@@ -292,41 +264,6 @@ class Sender:
                 return
             except ProgramNotFound:
                 await self._catalog.until_usable(key[0])
-
-    async def _withheld(self, key: EnrolmentKey, draft: Draft, consent: Consent) -> bool:
-        """Whether a gate holds the mail back; then that is recorded."""
-        at = self._clock.now()
-        verdicts = judge(self._situation(draft, consent, at))
-        if passes(verdicts):
-            return False
-        await self._withhold(key, draft.mail, at, verdicts)
-        return True
-
-    async def _withhold(self, key: EnrolmentKey, mail: Mail, at: int, verdicts: tuple[Gate, ...]) -> None:
-        ends = discontinues(verdicts)
-        await self._desk.decide(key, MailWithheld(at=at, mail=mail.id, gates=verdicts, discontinue=ends))
-
-    def _situation(self, draft: Draft, consent: Consent, at: int) -> Situation:
-        return Situation(
-            journey=draft.journey,
-            mail=draft.mail,
-            step=draft.step,
-            program=draft.program,
-            policy=draft.policy,
-            consent=consent,
-            values=draft.values(at) if draft.conditional else UNBOUND,
-            zone=draft.setting.zone,
-            at=at,
-            contact_zone=draft.setting.contact.timezone,
-            sent=self._desk.sent(draft.setting.contact.key),
-            captured=self._captured(draft.provider),
-        )
-
-    def _captured(self, provider: ProviderPlan) -> bool:
-        """Whether mails are only composed. A mail catcher catches them anyway."""
-        return self._catalog.plans.runtime.delivery.mode == "Capture" and not isinstance(
-            provider.transport, Catcher
-        )
 
     async def _intend(
         self, key: EnrolmentKey, draft: Draft, at: int, verdicts: tuple[Gate, ...]
@@ -347,10 +284,22 @@ class Sender:
             self._desk.release(key[1], draft.mail.id)
             return None
         await self._desk.committed()
-        journey = await self._journey(key, draft.mail.id)
+        journey = await self._mails.journey(key, draft.mail.id)
         return journey.mail if journey else None
 
-    async def _hand_over(self, provider: ProviderPlan, composed: Composed, start_by: int) -> Outcome:
+    def _way(self, provider: ProviderPlan) -> MailTransport | Deferred:
+        """The way to the provider, or why there is none. Raises EmailFlowError for what is not there: that is
+        to be known before an intent is written."""
+        try:
+            return self._transports.transport(provider)
+        except EmailFlowError as error:
+            if error.reason in ABSENT:
+                raise
+            return Deferred(error.reason, str(error), systemic=True)
+
+    async def _hand_over(
+        self, provider: ProviderPlan, transport: MailTransport | Deferred, composed: Composed, start_by: int
+    ) -> Outcome:
         """Hand over by the intent's own deadlines: writing it may have taken long."""
         # In this order: a pause between the two makes it earlier, never later.
         now = asyncio.get_running_loop().time()
@@ -358,10 +307,8 @@ class Sender:
         if left <= 0:
             return Deferred("TooLate", "the intent took too long to write", systemic=True)
         latest = now + left
-        try:
-            transport = self._transports.transport(provider)
-        except EmailFlowError as error:
-            return Deferred(error.reason, str(error), systemic=True)
+        if isinstance(transport, Deferred):
+            return transport
         self._lanes.to(provider).goes_through(transport)
         handing_over = transport.hand_over(
             composed.outgoing, start_by=latest, give_up_at=latest + GIVE_UP_AFTER

@@ -20,12 +20,13 @@ from emailflow_runtime.app.enrolments import Enrolments
 from emailflow_runtime.app.flow_runner import FlowRunner
 from emailflow_runtime.app.inhand import POISONED, OneByOne
 from emailflow_runtime.app.lanes import Lanes
+from emailflow_runtime.app.needs import Transports
 from emailflow_runtime.app.progress import Barrier, Reading
 from emailflow_runtime.app.recovery import Found, Recovery
 from emailflow_runtime.app.relay import Relay
 from emailflow_runtime.app.replay import FORGOTTEN, History, Replayer
 from emailflow_runtime.app.reporting import Reporter, Reports
-from emailflow_runtime.app.sender import GIVE_UP_AFTER, START_WITHIN, Sender, Transports
+from emailflow_runtime.app.sender import GIVE_UP_AFTER, START_WITHIN, Sender
 from emailflow_runtime.app.store_clock import StoreClock
 from emailflow_runtime.app.stores import (
     Consents,
@@ -223,7 +224,7 @@ class Shard:
         self._census.found(head)
         self._timers.found(head)
 
-    def _waiting(self) -> AsyncIterator[tuple[EnrolmentKey, SendMail]]:
+    def _waiting(self) -> AsyncIterator[tuple[EnrolmentKey, SendMail, bool]]:
         return self._recovery.due(self._sender.is_under_way)
 
     def _stop_deciding(self) -> None:

@@ -113,6 +113,8 @@ class RecordHead(NamedTuple):
     revision: str = ""
     """Its revision while it is not finished, else empty."""
     step: str = ""
+    held: str = ""
+    """What its mail waits for that is not there (`Mail.held`), else empty."""
 
 
 def belong_together(changes: Sequence[Change]) -> bool:

@@ -98,6 +98,11 @@ def _end(result: str, changes: _Changes) -> None:
     changes.update(running=False, result=result, step="", wake_at=0, timer=0)
 
 
+def _asked(mail: Mail, at: int) -> int:
+    """When `giveUpAfter` begins: what was held for something absent begins anew when it is there."""
+    return max(mail.asked, at) if mail.held else mail.asked
+
+
 _MailFact = f.MailAttempted | f.MailAccepted | f.MailDeferred | f.MailSkipped | f.MailFailed | f.MailUnknown
 
 
@@ -114,22 +119,26 @@ def _settle(journey: Journey, fact: _MailFact, changes: _Changes) -> None:
                 provider=fact.provider,
                 start_by=fact.start_by,
                 settled_by=fact.settled_by,
+                asked=_asked(mail, fact.at),
+                held="",
             )
             changes.update(mail=mail, wake_at=0, timer=0)
         case f.MailDeferred():
-            spared = mail.spared + fact.systemic
-            deferred = replace(mail, status="Deferred", attempts=fact.attempt, spared=spared)
-            if fact.gates and fact.gates[-1].gate != f.PROVIDER:
+            spared, held = mail.spared + fact.systemic, fact.reason if fact.reason in f.ABSENT else ""
+            deferred = replace(mail, status="Deferred", attempts=fact.attempt, spared=spared, held=held)
+            if not held and fact.gates and fact.gates[-1].gate != f.PROVIDER:
                 # Waiting for quiet hours or a cap to end is no fault of the provider.
                 deferred = replace(deferred, asked=max(mail.asked, fact.retry_at))
+            elif not held:
+                deferred = replace(deferred, asked=_asked(mail, fact.at))
             timers = max(journey.timers, fact.timer)
             changes.update(mail=deferred, wake_at=fact.retry_at, timer=fact.timer, timers=timers)
         case f.MailAccepted():
             changes["mail"] = replace(mail, status="Accepted")
         case f.MailSkipped():
-            changes.update(mail=replace(mail, status="Skipped"), wake_at=0, timer=0)
+            changes.update(mail=replace(mail, status="Skipped", held=""), wake_at=0, timer=0)
         case f.MailFailed():
-            changes.update(mail=replace(mail, status="Failed"), wake_at=0, timer=0)
+            changes.update(mail=replace(mail, status="Failed", held=""), wake_at=0, timer=0)
         case f.MailUnknown():
             changes["mail"] = replace(mail, status="Unknown")
         case _:

@@ -27,6 +27,19 @@ PROVIDER = "provider"
 """The gate of mails that wait for their provider: it is down, busy, or has had enough for now."""
 
 
+ABSENT = frozenset(
+    {
+        "PolicyNotFound",
+        "ProviderNotFound",
+        "SecretNotFound",
+        "InvalidSigningKey",
+        "TemplateNotFound",
+        "ConfigMapNotFound",
+    }
+)
+"""Reasons of mails that wait for something that is named and not there, or can't be used as it is."""
+
+
 class _Fact(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """Base: the journey, the fact's number within it (from 1), the moment (nanoseconds since 1970 UTC).
 

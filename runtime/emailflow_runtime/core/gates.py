@@ -19,6 +19,15 @@ from emailflow_runtime.core.program import CompiledProgram, holds
 DISCONTINUED = "Discontinued"
 
 
+class Absent(msgspec.Struct, frozen=True):
+    """Something that a mail needs and that is not there: what it is, the reason (`facts.ABSENT`), and which
+    one, in words."""
+
+    gate: str
+    reason: str
+    message: str
+
+
 class Situation(msgspec.Struct, frozen=True):
     """What the gates look at, at one moment (`at`, nanoseconds since 1970 UTC)."""
 
@@ -27,7 +36,8 @@ class Situation(msgspec.Struct, frozen=True):
     step: Send
     program: CompiledProgram
     policy: PolicyPlan | None
-    consent: Consent
+    consent: Consent | None
+    """None: it is not known whom the mail is for, so that consent and limits are not judged."""
     values: Bindings
     zone: str
     at: int
@@ -37,15 +47,22 @@ class Situation(msgspec.Struct, frozen=True):
     """The contact's mails that count under caps: id -> moment."""
     captured: bool = False
     """Whether the runtime shows mails only, and hands none over."""
+    absent: Absent | None = None
+    """Then the mail waits, whatever consent and limits would say without it."""
 
 
 def judge(situation: Situation) -> tuple[Gate, ...]:
     """The verdicts in order, up to the first that isn't Pass."""
     verdicts: list[Gate] = []
-    for gate in _GATES:
-        verdict = gate(situation)
-        verdicts.append(verdict)
-        if verdict.verdict != "Pass":
+    for gate in _OWN:
+        verdicts.append(gate(situation))
+        if verdicts[-1].verdict != "Pass":
+            return tuple(verdicts)
+    if (absent := situation.absent) is not None:
+        return (*verdicts, Gate(absent.gate, "Hold", absent.reason, _latest(situation)))
+    for gate in _OF_OTHERS if situation.consent is not None else ():
+        verdicts.append(gate(situation))
+        if verdicts[-1].verdict != "Pass":
             break
     return tuple(verdicts)
 
@@ -82,13 +99,18 @@ def _skip_if(situation: Situation) -> Gate:
 
 
 def _lateness(situation: Situation) -> Gate:
+    latest = _latest(situation)
+    return _gate("maxLateness", not latest or situation.at < latest, "TooLate")
+
+
+def _latest(situation: Situation) -> int:
+    """The first moment at which the mail is too late; 0: there is none."""
     latest = situation.step.max_lateness
-    in_time = not latest or situation.at <= add(situation.mail.due, latest, situation.zone)
-    return _gate("maxLateness", in_time, "TooLate")
+    return add(situation.mail.due, latest, situation.zone) + 1 if latest else 0
 
 
 def _consent(situation: Situation) -> Gate:
-    reason = allows(situation.policy, situation.consent)
+    reason = allows(situation.policy, situation.consent or Consent())
     return _gate("consent", not reason, reason)
 
 
@@ -119,13 +141,9 @@ def _capture(situation: Situation) -> Gate:
     return _gate("delivery", not situation.captured, "Captured")
 
 
-_GATES: tuple[Callable[[Situation], Gate], ...] = (
-    _exit,
-    _continue_if,
-    _skip_if,
-    _lateness,
-    _consent,
-    _quiet_hours,
-    _cap,
-    _capture,
-)
+_Gates = tuple[Callable[[Situation], Gate], ...]
+
+_OWN: _Gates = (_exit, _continue_if, _skip_if, _lateness)
+"""What the flow says itself, so that nothing else has to be there for it."""
+_OF_OTHERS: _Gates = (_consent, _quiet_hours, _cap, _capture)
+"""What policy and runtime say."""

@@ -51,6 +51,8 @@ class MailWithheld(_Input, frozen=True):
     mail: str
     gates: tuple[Gate, ...]
     discontinue: bool = False
+    message: str = ""
+    """What is not there, if it is withheld for that."""
 
 
 class MailBroken(_Input, frozen=True):

@@ -33,6 +33,9 @@ class Mail(msgspec.Struct, frozen=True, omit_defaults=True):
     attempts: int = 0
     spared: int = 0
     """How many of them do not count under `maxAttempts`."""
+    held: str = ""
+    """While Deferred: the reason (`facts.ABSENT`) if it waits for something that is not there, at most until
+    the journey's `wake_at`."""
     provider: str = ""
     start_by: int = 0
     settled_by: int = 0

@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+from msgspec.structs import replace
 
 from emailflow_runtime.app.stores import (
     InHand,
@@ -178,6 +179,8 @@ async def test_a_scan_tells_where_each_record_stands_and_what_it_waits_for(store
     waiting = await store.commit([PutRecord(Record(journey("c1", step="rest", wake_at=2**62)))])
     sending = await store.commit([PutRecord(Record(journey("c2", mail=mail)))])
     done = await store.commit([PutRecord(Record(journey("c3", mail=settled, running=False)))])
+    missing = replace(mail, status="Deferred", held="PolicyNotFound")
+    held = await store.commit([PutRecord(Record(journey("c4", mail=missing, wake_at=2**62)))])
 
     heads = [head async for head in store.scan()]
 
@@ -185,6 +188,7 @@ async def test_a_scan_tells_where_each_record_stands_and_what_it_waits_for(store
         RecordHead("shop_cart", "c1", "i1", waiting, 2**62, "", "r1", "rest"),
         RecordHead("shop_cart", "c2", "i1", sending, 0, "Attempted", "r1"),
         RecordHead("shop_cart", "c3", "i1", done, 0, ""),
+        RecordHead("shop_cart", "c4", "i1", held, 2**62, "Deferred", "r1", "", "PolicyNotFound"),
     ]
 
 

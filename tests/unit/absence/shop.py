@@ -143,15 +143,19 @@ class Shop:
         """This address wants no mail about the topic any more."""
         self.broker.say(contact_key("address", address), topic, subscribed=False, at=self.clock.now())
 
+    def subscribe(self, address: str, topic: str = "offers") -> None:
+        """This address wants mails about the topic."""
+        self.broker.say(contact_key("address", address), topic, subscribed=True, at=self.clock.now())
+
     @property
     def mailed(self) -> Sequence[str]:
         """Whom the provider has mails for."""
         return [each.recipients[0] for each in self.provider.received]
 
     def told(self, kind: str) -> list[dict[str, Any]]:
-        """What is said in each fact of this kind, `message.failed` say."""
-        events = [each.content.event for each in self.broker.events.messages]
-        return [json.loads(each.data) for each in events if each.type == f"dev.emailflow.{kind}"]
+        """What is said in each fact of this kind, `message.failed` say; once, though it may be told again."""
+        events = {each.content.event.id: each.content.event for each in self.broker.events.messages}
+        return [json.loads(each.data) for each in events.values() if each.type == f"dev.emailflow.{kind}"]
 
     async def until_told(self, kind: str, times: int = 1) -> list[dict[str, Any]]:
         """The same, once it has been told so often."""

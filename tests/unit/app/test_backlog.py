@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +15,7 @@ from emailflow_runtime.app import backlog as backlog_module
 from emailflow_runtime.app.backlog import Backlog
 from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.enrolments import Enrolments
+from emailflow_runtime.app.needs import Needs
 from emailflow_runtime.app.recovery import Recovery
 from emailflow_runtime.app.stores import EnrolmentKey, PutRecord
 from emailflow_runtime.core.cloudevents.event import CloudEvent
@@ -59,6 +61,10 @@ def plans(*, suspend: bool = False):
     return compile_resources(read_documents(text, "backlog.yaml")).plans
 
 
+def _nothing(_: object) -> None:
+    pass
+
+
 class Desk:
     """What the backlog uses of the desk."""
 
@@ -80,10 +86,11 @@ class Shop:
         self.begun: list[str] = []
         self.most = 0
 
-        def search() -> AsyncIterator[tuple[EnrolmentKey, SendMail]]:
+        def search() -> AsyncIterator[tuple[EnrolmentKey, SendMail, bool]]:
             return recovery.due(lambda mail: mail in self.begun)
 
-        self.backlog = Backlog(self.desk, self.catalog, self.begin, search)  # type: ignore[arg-type] # as above
+        needs = Needs(self.catalog, SimpleNamespace(transport=_nothing, signer=_nothing))
+        self.backlog = Backlog(self.desk, needs, self.begin, search)  # type: ignore[arg-type] # as above
 
     def begin(self, key: EnrolmentKey, mail: str, provider: str) -> bool:
         self.under_way[mail] = provider

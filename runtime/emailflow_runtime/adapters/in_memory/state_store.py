@@ -96,4 +96,5 @@ class InMemoryStateStore:
             mail = journey.mail.status if journey.mail is not None and not journey.mail.settled else ""
             stage = ("", "") if journey.finished else (journey.revision, journey.step)
             place = (journey.flow, journey.contact, journey.instance)
-            yield RecordHead(*place, sequence, journey.wake_at, mail, *stage)
+            held = journey.mail.held if journey.mail is not None and mail else ""
+            yield RecordHead(*place, sequence, journey.wake_at, mail, *stage, held)

@@ -25,6 +25,8 @@ from emailflow_runtime.core.journey import Journey, encode_record
 
 WAKE_AT = "EmailFlow-Wake-At"
 MAIL = "EmailFlow-Mail"
+HELD = "EmailFlow-Held"
+"""Why a mail waits for something that is not there."""
 STAGE = "EmailFlow-Stage"
 """Revision and step of a journey that is not finished."""
 
@@ -59,6 +61,8 @@ def _head(journey: Journey) -> dict[str, str]:
         headers[WAKE_AT] = str(journey.wake_at)
     if journey.mail is not None and not journey.mail.settled:
         headers[MAIL] = journey.mail.status
+        if journey.mail.held:
+            headers[HELD] = journey.mail.held
     if not journey.finished:
         headers[STAGE] = f"{journey.revision} {journey.step}"
     return headers
@@ -75,8 +79,8 @@ def record_head(
     tokens = subject.removeprefix(f"{subjects.prefix}.journey.").split(".")
     flow, contact, instance = tokens
     revision, _, step = headers.get(STAGE, "").partition(" ")
-    wake_at, mail = int(headers.get(WAKE_AT, "0")), headers.get(MAIL, "")
-    return RecordHead(flow, contact, instance, sequence, wake_at, mail, revision, step)
+    wake_at, mail, held = int(headers.get(WAKE_AT, "0")), headers.get(MAIL, ""), headers.get(HELD, "")
+    return RecordHead(flow, contact, instance, sequence, wake_at, mail, revision, step, held)
 
 
 def decode_contact(data: bytes) -> Contact:

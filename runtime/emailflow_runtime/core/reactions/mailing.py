@@ -13,7 +13,9 @@ from emailflow_api.plans import Retry
 from emailflow_runtime.core import outcomes as o
 from emailflow_runtime.core.commands import KeepDeadLetter
 from emailflow_runtime.core.facts import (
+    ABSENT,
     PROVIDER,
+    Gate,
     MailAccepted,
     MailAttempted,
     MailDeferred,
@@ -54,12 +56,16 @@ def on_withheld(course: Course, mail: Mail, withheld: MailWithheld, delivery: De
     """Skip the mail, or put it off; `continueIf` ends the journey as well.
 
     What waits for its provider (`PROVIDER`) waits no longer than `giveUpAfter`, like one that the
-    provider has put off; what waits for a person's time is not given up.
+    provider has put off; so does what waits for something that is not there (`ABSENT`), counted from when
+    that was found. What waits for a person's time is not given up.
     """
     if mail.settled or mail.status == "Attempted":
         return
     closed = next((gate for gate in withheld.gates if gate.verdict != "Pass"), None)
     reason = closed.reason if closed else "Withheld"
+    if closed is not None and closed.verdict == "Hold" and reason in ABSENT:
+        _hold(course, mail, withheld, closed, delivery.retry)
+        return
     if closed is not None and closed.verdict == "Hold":
         if closed.gate == PROVIDER and closed.until > _patience_ends(mail, delivery.retry):
             attempt, message = mail.attempts, closed.reason
@@ -82,18 +88,38 @@ def on_withheld(course: Course, mail: Mail, withheld: MailWithheld, delivery: De
     course.go_on()
 
 
+def _hold(course: Course, mail: Mail, withheld: MailWithheld, closed: Gate, retry: Retry) -> None:
+    """Let the mail wait for what is not there: one timer, for when patience or `maxLateness` (the gate's
+    `until`) ends. Who finds that it is there sends the mail before."""
+    ends = course.journey.wake_at
+    if not mail.held:
+        ends = course.at + int(seconds(retry.give_up_after) * SECOND)
+        ends = min(ends, closed.until) if closed.until else ends
+    elif course.at >= ends:
+        _fail_to_make(course, mail, closed.reason, withheld.message)
+        return
+    if mail.held != closed.reason:
+        course.record(
+            MailDeferred,
+            mail=mail.id,
+            reason=closed.reason,
+            retry_at=ends,
+            timer=course.journey.timers + 1,
+            attempt=mail.attempts,
+            gates=withheld.gates,
+        )
+
+
 def on_broken(course: Course, mail: Mail, broken: MailBroken) -> None:
     """The mail can't be made: say so, keep the event for a redrive, go on."""
     if mail.settled or mail.status == "Attempted":
         return
-    course.record(
-        MailFailed,
-        mail=mail.id,
-        reason=broken.reason,
-        message=broken.message,
-        attempt=mail.attempts,
-    )
-    course.commands.append(KeepDeadLetter(broken.reason, broken.message, course.instance, mail.step))
+    _fail_to_make(course, mail, broken.reason, broken.message)
+
+
+def _fail_to_make(course: Course, mail: Mail, reason: str, message: str) -> None:
+    course.record(MailFailed, mail=mail.id, reason=reason, message=message, attempt=mail.attempts)
+    course.commands.append(KeepDeadLetter(reason, message, course.instance, mail.step))
     course.go_on()
 
 
