@@ -17,12 +17,15 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from emailflow_api.jetstream.permissions import OPERATOR_INBOX
+from emailflow_nats.abrupt import AbruptEnd
 from emailflow_operator.errors import InvalidCredentials, JetStreamRefused, NatsUnreachable
 
 TIMEOUT = 5.0
 """Seconds that a request may take."""
 CONNECT_WITHIN = 3.0
 """Seconds in which the first attempt must have succeeded; the library tries again every half a second."""
+PING_EVERY: int = 3
+"""Seconds; a server that owes two answers is left, for a new connection."""
 PAGE = 500
 NOT_FOUND = frozenset({10014, 10059})
 
@@ -64,7 +67,7 @@ async def connect(server: Server) -> "NatsConnection":
                 server.url.split(","),
                 name="emailflow operator",
                 max_reconnect_attempts=-1,
-                ping_interval=10,
+                ping_interval=PING_EVERY,
                 connect_timeout=2,
                 allow_reconnect=True,
                 reconnected_cb=connection.note_reconnect,
@@ -90,6 +93,7 @@ class NatsConnection:
 
     def __init__(self) -> None:
         self.client = Client()
+        self._end = AbruptEnd(self.client)
         self._told: list[Callable[[], None]] = []
         self._waiting: set[asyncio.Timeout] = set()
 
@@ -229,6 +233,7 @@ class NatsConnection:
         """Let go; what is pending is not waited for, and nobody is told."""
         self._told.clear()
         if not self.client.is_closed:
+            self._end.cut()  # the library would wait for a server that takes nothing
             with contextlib.suppress(NatsError, OSError, TimeoutError):
                 async with asyncio.timeout(TIMEOUT):
                     await self.client.close()

@@ -1,8 +1,9 @@
 """The short way through the client library: many frames written at once, messages taken as they arrive.
 
 nats-py costs 10 us to publish a message with headers and 38 us to deliver one; that is most of what a mail
-may cost. Connecting, authenticating, TLS and reconnecting stay the library's. This is the only module that
-knows its inside, and tests/integration/jetstream/test_wire.py holds it to the library's own behaviour.
+may cost. Connecting, authenticating, TLS and reconnecting stay the library's. Beside `emailflow_nats` this is
+the only module that knows its inside; tests/integration/jetstream/test_wire.py holds it to what the library
+does.
 """
 
 import asyncio
@@ -11,9 +12,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from nats.aio.client import Client
-from nats.aio.transport import TcpTransport
 from nats.errors import Error as NatsError
 
+from emailflow_nats.abrupt import AbruptEnd
 from emailflow_runtime.errors import Unavailable
 
 _VERSION = "NATS/1.0"
@@ -71,20 +72,6 @@ class Listening(NamedTuple):
     subscription: Any
 
 
-class _Abrupt(TcpTransport):
-    """Closes at once. The library's own writes out what it holds first, and waits for that, without a limit,
-    also before it reconnects: a server that is paused takes nothing."""
-
-    def close(self) -> None:
-        """See the library."""
-        if self._io_writer is not None:
-            self._io_writer.transport.abort()
-
-    def __bool__(self) -> bool:
-        """The library takes another one in place of one that says that it is not connected."""
-        return True
-
-
 class Wire:
     """Frames out, messages in, on a client's connection."""
 
@@ -93,8 +80,7 @@ class Wire:
         self._takers: dict[int, Take] = {}
         self._others = client._process_msg
         client._process_msg = self._deliver  # type: ignore[method-assign]
-        self._connect = client._connect_to_server
-        client._connect_to_server = self._connect_anew  # type: ignore[method-assign, assignment]
+        self._end = AbruptEnd(client)
         self._answers: Listening | None = None
         self._opening = asyncio.Lock()
         self._expected: dict[str, Take] = {}
@@ -111,20 +97,9 @@ class Wire:
         read = read_headers(headers) if headers else _NO_HEADERS
         take(Arrived(subject.decode(), reply.decode(), read, data))
 
-    async def _connect_anew(self, server: Any) -> None:
-        """Close what the attempt before has left open: a server that is paused takes connections and says
-        nothing, and the library forgets each of them at the next attempt."""
-        if self._client._transport is None and not server.uri.scheme.startswith("ws"):
-            self._client._transport = _Abrupt()  # type: ignore[no-untyped-call]
-        if isinstance(transport := self._client._transport, TcpTransport):
-            transport.close()  # type: ignore[no-untyped-call]
-        await self._connect(server)
-
     def cut(self) -> None:
         """Leave the connection as it is, with all that has not been written."""
-        self._client._pending, self._client._pending_data_size = [], 0
-        if isinstance(transport := self._client._transport, TcpTransport):
-            transport.close()  # type: ignore[no-untyped-call]
+        self._end.cut()
 
     async def listen(self, take: Take, suffix: str = "") -> Listening:
         """Have `take` called with every message to a new inbox (and `suffix`), at once as it arrives."""
