@@ -82,8 +82,10 @@ REENTRY = {
     "thanks": "Concurrent",
 }
 POLICIES = {
-    "offers": p.PolicyPlan(name="offers", topic="offers", consent="OptOut"),
-    "orders": p.PolicyPlan(name="orders", topic="orders", consent="None", transactional=True),
+    "offers": p.PolicyPlan(name="offers", topic="offers", consent="OptOut", users=("shop",)),
+    "orders": p.PolicyPlan(
+        name="orders", topic="orders", consent="None", transactional=True, users=("shop",)
+    ),
 }
 POLICY = {"receipt": "orders"}
 IN_ORDER = ("welcome", "cart", "receipt", "thanks")
@@ -106,7 +108,12 @@ def plans(shards=1):
     }
     return p.Plans(
         runtime=p.RuntimePlan(
-            namespace="mail", name="default", public_url="https://mail.example.com", shards=shards
+            namespace="mail",
+            name="default",
+            public_url="https://mail.example.com",
+            shards=shards,
+            namespaces=("shop",),
+            undeclared_readers=("shop",),
         ),
         flows=flows,
         programs={revisions[name]: program for name, program in PROGRAMS.items()},

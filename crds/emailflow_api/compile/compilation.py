@@ -35,6 +35,7 @@ from emailflow_api.kinds import (
     EventType,
     Resource,
 )
+from emailflow_api.plans.permissions import EVERY_DOMAIN
 from emailflow_api.reading import Document
 
 _R = TypeVar("_R", bound=Resource)
@@ -55,6 +56,8 @@ class Compilation(msgspec.Struct):
     config_maps: Held
     samples: dict[str, dict[str, Any]]
     """The `sample` of each template that has one, by `namespace/name`."""
+    namespaces: frozenset[str] = frozenset()
+    """Those that the documents tell of."""
 
 
 def compile_resources(
@@ -97,9 +100,10 @@ class _Compiler:
         report = Report(_subject(self._runtime))
         self._begin(report.subject)
         spaces = self._found.namespaces
-        runtime = report.shielded(lambda: compile_runtime(report, self._runtime, spaces))
+        runtime = report.shielded(lambda: compile_runtime(report, self._chosen, spaces))
         if runtime is None:
-            runtime = compile_runtime(report, blank((self._runtime.namespace, self._runtime.name)), spaces)
+            nothing_said = replace(self._chosen, runtime=blank((self._runtime.namespace, self._runtime.name)))
+            runtime = compile_runtime(report, nothing_said, spaces)
         if self._chosen.there and not self._laptop:
             warn_of_no_links(report, self._runtime)
             warn_of_an_open_receiver(report, self._runtime)
@@ -110,35 +114,34 @@ class _Compiler:
         if self._chosen.implied and len(providers) == 1:
             runtime = replace(runtime, default_provider=next(iter(providers)))
         policies = self._shared(
-            ContactPolicy, lambda report, policy: compile_policy(report, policy, providers)
+            ContactPolicy,
+            lambda report, policy: compile_policy(report, policy, providers, self._found.namespaces),
         )
         event_types = self._event_types()
-        around = Around(
+        plans = p.Plans(
             runtime=runtime,
             templates=self._templates(),
             providers=providers,
             policies={each.name: each for each in policies},
+            event_types=event_types,
+        )
+        around = Around(
+            plans=plans,
             files=self._found.config_maps,
             schemas=self._schemas(event_types),
         )
         flows, programs = self._flows(around, usable=usable)
-        plans = p.Plans(
-            runtime=runtime,
-            flows=flows,
-            programs=programs,
-            templates=dict(around.templates),
-            providers=providers,
-            policies=dict(around.policies),
-            event_types=event_types,
-            files=self._files(flows.values(), programs),
-        )
+        files = self._files(flows.values(), programs)
+        plans = replace(plans, flows=flows, programs=programs, files=files)
         samples = {
             f"{each.namespace}/{each.name}": dict(each.spec.sample)
             for each in self._found.of(EmailTemplate)
             if each.spec.sample
         }
         findings = tuple(self._findings)
-        return Compilation(plans, findings, self._found.secrets, self._found.config_maps, samples)
+        secrets, config_maps = self._found.secrets, self._found.config_maps
+        namespaces = frozenset(self._found.namespaces)
+        return Compilation(plans, findings, secrets, config_maps, samples, namespaces)
 
     # --- object by object ---------------------------------------------------------------------------
 
@@ -197,7 +200,9 @@ class _Compiler:
         made = {each.name: each for each in self._shared(EmailProvider, make)}
         declared = self._found.of(EmailProvider) or self._found.broken(EmailProvider)
         if self._laptop and not declared:
-            made["default"] = p.ProviderPlan(self._runtime.namespace, "default", p.Catcher())
+            made["default"] = p.ProviderPlan(
+                self._runtime.namespace, "default", p.Catcher(), senders=p.Senders((EVERY_DOMAIN,))
+            )
         # A mail that is only caught may come from anybody.
         return {
             name: replace(each, sender=each.sender or LAPTOP_SENDER)
@@ -227,7 +232,7 @@ class _Compiler:
             if holder != event_type.name:
                 message = f"{event_type.spec.type} has the EventType {holder} already"
                 report.error("DuplicateType", "spec.type", message, "one EventType for each type")
-            return compile_event_type(report, event_type)
+            return compile_event_type(report, event_type, self._found.namespaces)
 
         return {plan.type: plan for plan in self._shared(EventType, make)}
 
@@ -241,7 +246,8 @@ class _Compiler:
             if not usable or not self._is_served(flow):
                 message = f"there is no usable EmailRuntime `{'/'.join(runtime_of(flow))}`"
                 report.error("RuntimeNotFound", "spec.runtimeRef", message)
-            plan, program = compile_flow(report, flow, around)
+            allowed = usable and self._is_served(flow)
+            plan, program = compile_flow(report, flow, around, allowed=allowed)
             return plan, _fitting(report, program)
 
         served = [each for each in self._found.of(EmailFlow) if self._concerns(each)]

@@ -40,7 +40,7 @@ class Sorted(msgspec.Struct):
     secrets: Held = {}
     config_maps: Held = {}
     namespaces: dict[str, dict[str, str]] = {}
-    """Labels by namespace."""
+    """Labels by namespace; one that no document describes has its name for a label, and no other."""
     findings: list[Finding] = []
 
     def of(self, kind: type[Any]) -> list[Any]:
@@ -102,6 +102,7 @@ def _take_resource(document: Document, found: Sorted, given_up: Mapping[str, Fin
     else:
         if isinstance(resource, Resource):
             found.resources.append(resource)
+            found.namespaces.setdefault(resource.namespace, {NAME_LABEL: resource.namespace})
 
 
 def _is_named(document: Document) -> bool:

@@ -7,14 +7,15 @@ import jsonschema_rs
 
 from emailflow_api import plans as p
 from emailflow_api.compile.checked_expressions import CheckedExpressions
+from emailflow_api.compile.grants import Labels, granted
 from emailflow_api.compile.report import Report
 from emailflow_api.expressions import Scope
 from emailflow_api.kinds import EventType
 from emailflow_api.kinds.event_type import ContactMapping
 
 
-def compile_event_type(report: Report, event_type: EventType) -> p.EventTypePlan:
-    """The contract of a CloudEvents type; what is wrong is in the report."""
+def compile_event_type(report: Report, event_type: EventType, namespaces: Labels) -> p.EventTypePlan:
+    """The contract of a CloudEvents type; what is wrong is in the report. `namespaces`: their labels."""
     spec = event_type.spec
     schema = ""
     if spec.data_schema is not None:
@@ -33,6 +34,8 @@ def compile_event_type(report: Report, event_type: EventType) -> p.EventTypePlan
         on_invalid=spec.on_invalid,
         contact=_mapping(expressions, spec.contact) if spec.contact else None,
         sensitive=tuple(spec.sensitive),
+        emitters=granted(spec.emitters, namespaces),
+        readers=granted(spec.readers, namespaces),
     )
 
 

@@ -1,7 +1,5 @@
 """Flows: trigger, exits and steps to a program, references resolved against what else there is."""
 
-from collections.abc import Mapping
-
 import msgspec
 
 from emailflow_api import plans as p
@@ -9,6 +7,7 @@ from emailflow_api.compile import later
 from emailflow_api.compile.checked_expressions import CheckedExpressions, Schemas
 from emailflow_api.compile.documents import Held
 from emailflow_api.compile.filters import compile_filters
+from emailflow_api.compile.grants import Mail, check_grants, check_mail
 from emailflow_api.compile.references import not_found
 from emailflow_api.compile.report import Report
 from emailflow_api.compile.steps import StepCompiler
@@ -23,26 +22,30 @@ LARGEST_FILE = 700_000
 
 
 class Around(msgspec.Struct, frozen=True):
-    """What a flow may refer to: sound templates (`namespace/name`), providers, policies, and files."""
+    """What a flow may refer to: the plans of what is sound besides flows, and files."""
 
-    runtime: p.RuntimePlan
-    templates: Mapping[str, p.TemplatePlan]
-    providers: Mapping[str, p.ProviderPlan]
-    policies: Mapping[str, p.PolicyPlan]
+    plans: p.Plans
     files: Held
     schemas: Schemas
 
 
-def compile_flow(report: Report, flow: EmailFlow, around: Around) -> tuple[p.FlowPlan, p.Program]:
-    """Plan and program; what is wrong is in the report."""
+def compile_flow(
+    report: Report, flow: EmailFlow, around: Around, *, allowed: bool
+) -> tuple[p.FlowPlan, p.Program]:
+    """Plan and program; what is wrong is in the report. What a flow may do that the runtime doesn't serve
+    (not `allowed`) is not asked."""
     later.check(report, later.FLOW, flow.spec)
     check_targets(report, flow.spec.steps)
     program = _program(report, flow, around.schemas)
-    policy = flow.spec.policy_ref.name if flow.spec.policy_ref else around.runtime.default_policy
-    if policy and policy not in around.policies:
-        not_found(report, "ContactPolicy", "spec.policyRef.name", policy, around.policies)
-    _check_sends(report, flow, around, around.policies.get(policy))
-    return _plan(flow, p.content_hash(program), policy), program
+    policies = around.plans.policies
+    name = flow.spec.policy_ref.name if flow.spec.policy_ref else around.plans.runtime.default_policy
+    policy = policies.get(name)
+    if name and policy is None:
+        not_found(report, "ContactPolicy", "spec.policyRef.name", name, policies)
+    _check_sends(report, flow, around, policy, program if allowed else None)
+    if allowed:
+        check_grants(report, flow, around.plans, policy)
+    return _plan(flow, p.content_hash(program), name), program
 
 
 def _program(report: Report, flow: EmailFlow, schemas: Schemas) -> p.Program:
@@ -85,17 +88,24 @@ def _plan(flow: EmailFlow, revision: str, policy: str) -> p.FlowPlan:
     )
 
 
-def _check_sends(report: Report, flow: EmailFlow, around: Around, policy: p.PolicyPlan | None) -> None:
+def _check_sends(
+    report: Report, flow: EmailFlow, around: Around, policy: p.PolicyPlan | None, program: p.Program | None
+) -> None:
+    """What mails need; by a `program`, also whether they are permitted."""
+    templates = around.plans.templates
     for index, step in enumerate(flow.spec.steps):
         if step.send is None:
             continue
         path = f"spec.steps[{index}].send"
         template = f"{flow.namespace}/{step.send.template_ref.name}"
-        if template not in around.templates:
-            not_found(report, "EmailTemplate", f"{path}.templateRef.name", template, around.templates)
+        if template not in templates:
+            not_found(report, "EmailTemplate", f"{path}.templateRef.name", template, templates)
         provider = _provider(report, path, step.send, around, policy)
         _check_files(report, path, flow.namespace, step.send, around.files)
-        known = around.templates.get(template)
+        known = templates.get(template)
+        compiled = program.step(step.name) if program else None
+        if isinstance(compiled, p.Send):
+            check_mail(report, path, Mail(compiled, policy, provider, known))
         if known and provider and not (step.send.from_ or known.sender or provider.sender):
             report.error(
                 "NoSender",
@@ -109,20 +119,21 @@ def _provider(
     report: Report, path: str, send: Send, around: Around, policy: p.PolicyPlan | None
 ) -> p.ProviderPlan | None:
     """The provider that the mail takes: the step's, then the policy's, then the runtime's default."""
+    providers = around.plans.providers
     if send.provider_ref is not None:
         name = send.provider_ref.name
-        if name not in around.providers:
-            not_found(report, "EmailProvider", f"{path}.providerRef.name", name, around.providers)
-        return around.providers.get(name)
-    name = (policy.provider if policy else "") or around.runtime.default_provider
-    if name not in around.providers:
+        if name not in providers:
+            not_found(report, "EmailProvider", f"{path}.providerRef.name", name, providers)
+        return providers.get(name)
+    name = (policy.provider if policy else "") or around.plans.runtime.default_provider
+    if name not in providers:
         report.error(
             "NoProvider",
             path,
             f"no provider is left for this mail: there is no usable EmailProvider `{name}`",
             "`providerRef` here, in the policy, or in the EmailRuntime's `defaults`",
         )
-    return around.providers.get(name)
+    return providers.get(name)
 
 
 def _check_files(report: Report, path: str, namespace: str, send: Send, files: Held) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from emailflow_api import plans as p
 from emailflow_api.compile import later
+from emailflow_api.compile.grants import Labels, granted
 from emailflow_api.compile.references import not_found
 from emailflow_api.compile.report import Report
 from emailflow_api.compile.times import check_duration, check_zone
@@ -12,9 +13,9 @@ from emailflow_api.kinds.contact_policy import QuietHours
 
 
 def compile_policy(
-    report: Report, policy: ContactPolicy, providers: Mapping[str, p.ProviderPlan]
+    report: Report, policy: ContactPolicy, providers: Mapping[str, p.ProviderPlan], namespaces: Labels
 ) -> p.PolicyPlan:
-    """The plan of a policy; `providers` are those that can be used."""
+    """The plan of a policy; `providers` are those that can be used, `namespaces` the labels of each."""
     spec = policy.spec
     later.check(report, later.POLICY, spec)
     if spec.quiet_hours is not None:
@@ -34,6 +35,8 @@ def compile_policy(
         on_capped=spec.on_capped,
         quiet_hours=_quiet_hours(spec.quiet_hours),
         provider=provider,
+        users=granted(spec.users, namespaces),
+        other_recipients=spec.other_recipients,
     )
 
 

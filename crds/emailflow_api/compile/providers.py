@@ -2,13 +2,14 @@
 
 from emailflow_api import plans as p
 from emailflow_api.compile import later
-from emailflow_api.compile.addresses import mailbox
+from emailflow_api.compile.addresses import addresses, mailbox
 from emailflow_api.compile.report import Report
 from emailflow_api.compile.times import check_duration
 from emailflow_api.kinds import EmailProvider
-from emailflow_api.kinds.provider import Rate, Retry
+from emailflow_api.kinds.provider import EmailProviderSpec, Rate, Retry
 from emailflow_api.kinds.reference import SecretKeyReference
 from emailflow_api.kinds.transport import Smtp
+from emailflow_api.plans.permissions import EVERY_DOMAIN
 
 DELIVER = "emailflow.dev/deliver"
 """Annotation of an EmailProvider: with `"true"`, `emailflow dev` really sends through it."""
@@ -35,12 +36,24 @@ def compile_provider(report: Report, provider: EmailProvider, *, caught: bool) -
         name=provider.name,
         transport=transport,
         sender=mailbox(report, "spec.from", spec.from_),
+        senders=_senders(report, spec, caught=caught),
         dkim=dkim,
         rate=_rate(spec.rate),
         retry=_retry(report, spec.retry),
         on_unknown=spec.on_unknown or "",
         suspend=spec.suspend,
     )
+
+
+def _senders(report: Report, spec: EmailProviderSpec, *, caught: bool) -> p.Senders:
+    """Whom flows and templates may name. A mail that is only caught may come from anybody, where nothing
+    is said of that."""
+    if spec.senders is not None:
+        single = addresses(report, "spec.senders.addresses", spec.senders.addresses)
+        return p.Senders(tuple(spec.senders.domains), single)
+    if spec.from_ is not None:
+        return p.Senders((spec.from_.address.rpartition("@")[2],))
+    return p.Senders((EVERY_DOMAIN,) if caught else ())
 
 
 def _smtp(namespace: str, smtp: Smtp) -> p.Smtp:

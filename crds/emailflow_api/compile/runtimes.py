@@ -7,12 +7,14 @@ import msgspec
 from emailflow_api import plans as p
 from emailflow_api.compile.addresses import check_address
 from emailflow_api.compile.documents import Sorted
+from emailflow_api.compile.grants import Labels, granted
 from emailflow_api.compile.providers import secret_key
 from emailflow_api.compile.report import Report
 from emailflow_api.compile.times import check_duration, check_zone
 from emailflow_api.errors import Finding, Severity
 from emailflow_api.kinds import API_VERSION, EmailFlow, EmailRuntime
-from emailflow_api.kinds.runtime import AllowedNamespaces
+from emailflow_api.kinds.namespaces import Namespaces
+from emailflow_api.plans import permissions
 
 Key = tuple[str, str]
 """Namespace and name."""
@@ -63,21 +65,14 @@ def runtime_of(flow: EmailFlow) -> Key:
     return reference.namespace or flow.namespace, reference.name
 
 
-def _lets_in(runtime: EmailRuntime, namespace: str, labels: Mapping[str, str]) -> bool:
-    return namespace == runtime.namespace or allows(runtime.spec.allowed_namespaces, labels)
-
-
-def allows(allowed: AllowedNamespaces, labels: Mapping[str, str]) -> bool:
+def allows(allowed: Namespaces, labels: Mapping[str, str]) -> bool:
     """Whether a namespace with these labels, other than the runtime's own, may come in."""
-    wanted = allowed.selector.match_labels if allowed.selector else None
-    if allowed.from_ == "All":
-        return True
-    return wanted is not None and all(labels.get(name) == value for name, value in wanted.items())
+    return bool(granted(allowed, {"": labels}))
 
 
 def check_allowed(report: Report, namespace: str, runtime: EmailRuntime, labels: Mapping[str, str]) -> None:
     """Report a flow whose namespace (with these labels) the runtime does not let in."""
-    if not _lets_in(runtime, namespace, labels):
+    if namespace != runtime.namespace and not allows(runtime.spec.allowed_namespaces, labels):
         report.findings.append(not_allowed(report.subject, (runtime.namespace, runtime.name), namespace))
 
 
@@ -85,7 +80,7 @@ def not_allowed(subject: str, runtime: Key, namespace: str) -> Finding:
     """That a runtime does not let a flow's namespace in."""
     message = f"the EmailRuntime {'/'.join(runtime)} does not let the namespace {namespace} in"
     expected = "the runtime's `allowedNamespaces` to name it"
-    return Finding(Severity.ERROR, "NotAllowed", subject, "spec.runtimeRef", message, expected)
+    return Finding(Severity.ERROR, permissions.NOT_ALLOWED, subject, "spec.runtimeRef", message, expected)
 
 
 def warn_of_no_links(report: Report, runtime: EmailRuntime) -> None:
@@ -110,14 +105,12 @@ def warn_of_an_open_receiver(report: Report, runtime: EmailRuntime) -> None:
         )
 
 
-def compile_runtime(
-    report: Report, runtime: EmailRuntime, namespaces: Mapping[str, Mapping[str, str]]
-) -> p.RuntimePlan:
+def compile_runtime(report: Report, chosen: Chosen, namespaces: Labels) -> p.RuntimePlan:
     """The plan of a runtime, defaults filled in; what is wrong is in the report. `namespaces` are the
-    labels of those that there are."""
-    spec = runtime.spec
-    allowed = {name for name, labels in namespaces.items() if _lets_in(runtime, name, labels)}
-    everybody = spec.allowed_namespaces.from_ == "All"
+    labels of those that there are. One that is implied is everybody's, since nothing says whose it is."""
+    runtime, spec = chosen.runtime, chosen.runtime.spec
+    everybody = (permissions.EVERY_NAMESPACE,) if chosen.implied else ()
+    allowed = everybody or granted(spec.allowed_namespaces, namespaces)
     check_zone(report, "spec.defaults.timezone", spec.defaults.timezone)
     if spec.delivery.to:
         check_address(report, "spec.delivery.to", spec.delivery.to)
@@ -140,7 +133,12 @@ def compile_runtime(
         max_body_bytes=spec.receiver.max_body_bytes,
         unknown_types=spec.receiver.unknown_types,
         service_accounts=bool(spec.receiver.service_accounts),
-        namespaces=("*",) if everybody else tuple(sorted(allowed | {runtime.namespace})),
+        namespaces=allowed if permissions.EVERY_NAMESPACE in allowed else _with(runtime.namespace, allowed),
+        undeclared_readers=everybody,
         delivery=p.Delivery(spec.delivery.mode, spec.delivery.to or ""),
         suspend=spec.suspend,
     )
+
+
+def _with(namespace: str, others: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted({namespace, *others}))

@@ -10,6 +10,7 @@ from pydantic import Field
 from emailflow_api.kinds.condition import ConditionedStatus
 from emailflow_api.kinds.metadata import Column, Definition, Resource, ready_columns
 from emailflow_api.kinds.model import ApiModel
+from emailflow_api.kinds.namespaces import Namespaces
 from emailflow_api.kinds.reference import ObjectReference
 from emailflow_api.kinds.rule import KeyedBy, Rule
 from emailflow_api.kinds.step import EVERY_DAY, Weekdays
@@ -122,6 +123,10 @@ class ContactPolicySpec(ApiModel):
     """Which reactions are measured, where the template doesn't say."""
     complaints: Complaints | None = None
     """When reports of spam warn or stop. Absent: they do neither."""
+    users: Namespaces = Field(default_factory=Namespaces)
+    """Namespaces whose flows may use the policy, also as the runtime's default. Absent: the policy's own."""
+    other_recipients: bool = False
+    """Whether `to`, `cc` and `bcc` of mails under this policy may be anybody but the contact."""
     provider_ref: ObjectReference | None = None
     """The EmailProvider for flows under this policy. Absent: the runtime's default."""
 

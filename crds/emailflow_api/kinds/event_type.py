@@ -10,6 +10,7 @@ from pydantic import Field
 from emailflow_api.kinds.condition import ConditionedStatus
 from emailflow_api.kinds.metadata import Column, Definition, Resource, ready_columns
 from emailflow_api.kinds.model import ApiModel
+from emailflow_api.kinds.namespaces import Namespaces, selects
 from emailflow_api.kinds.rule import Rule
 from emailflow_api.kinds.text import Cel, DataPath, EventTypeName, JsonObject, Prose
 
@@ -39,6 +40,18 @@ class ContactMapping(ApiModel):
     """Trait -> CEL: what else to remember of the contact."""
 
 
+class Emitters(Namespaces):
+    """Namespaces whose flows may emit a type."""
+
+    rules: ClassVar[tuple[Rule, ...]] = selects("of emitters, ")
+
+
+class Readers(Namespaces):
+    """Namespaces whose flows may read a type."""
+
+    rules: ClassVar[tuple[Rule, ...]] = selects("of readers, ")
+
+
 class EventTypeSpec(ApiModel):
     """The contract."""
 
@@ -51,6 +64,11 @@ class EventTypeSpec(ApiModel):
     compatibility: Literal["Backward", "Forward", "Full", "None"] = "Backward"
     """Which changes of the schema are let in: data that was valid stays valid (Backward), data that is valid
     now was valid before (Forward), both (Full), any (None)."""
+    emitters: Emitters = Field(default_factory=Emitters)
+    """Namespaces whose flows may `emit` such events. Absent: the EventType's own."""
+    readers: Readers = Field(default_factory=Readers)
+    """Namespaces whose flows may trigger, exit or wait on such events. Absent: the EventType's own. For a
+    type that EmailFlow derives, besides the namespace whose flow caused the event."""
     on_invalid: Literal["Reject", "DeadLetter", "Accept"] = "Reject"
     """What happens to an event that breaks the contract: refused, kept as a dead letter, or let in."""
     contact: ContactMapping | None = None

@@ -13,7 +13,7 @@ from emailflow_api.kinds.model import ApiModel
 from emailflow_api.kinds.reference import ObjectReference, SecretKeyReference
 from emailflow_api.kinds.rule import KeyedBy, Rule, unique
 from emailflow_api.kinds.send import Mailbox
-from emailflow_api.kinds.text import Domain, Duration
+from emailflow_api.kinds.text import Domain, Duration, EmailAddress
 from emailflow_api.kinds.transport import DomainRate, Feedback, HubSpot, Mailchimp, SendGrid, Ses, Smtp
 
 
@@ -26,6 +26,15 @@ class Dkim(ApiModel):
     """The selector (s=)."""
     key_secret_ref: SecretKeyReference
     """The private key, PEM."""
+
+
+class Senders(ApiModel):
+    """Whom flows and templates may say that mails are from, and where replies may go."""
+
+    domains: Annotated[list[Domain], Field(max_length=100)] = []
+    """Domains, in A-labels: any address in them, not in domains below them."""
+    addresses: Annotated[list[EmailAddress], Field(max_length=100)] = []
+    """Single addresses."""
 
 
 class Warmup(ApiModel):
@@ -131,6 +140,8 @@ class EmailProviderSpec(ApiModel):
     """With type HubSpot: HubSpot's transactional single-send API."""
     from_: Annotated[Mailbox | None, Field(alias="from")] = None
     """The sender where neither step nor template names one."""
+    senders: Senders | None = None
+    """What flows and templates may say as `from` and `replyTo`. Absent: addresses in the domain of `from`."""
     dkim: Dkim | None = None
     """Sign mails, for Smtp and Ses. Absent: the provider signs, or nobody."""
     rate: Rate = Field(default_factory=Rate)

@@ -10,6 +10,7 @@ from pydantic import Field
 from emailflow_api.kinds.condition import ConditionedStatus
 from emailflow_api.kinds.metadata import Column, Definition, Resource, ready_columns
 from emailflow_api.kinds.model import ApiModel
+from emailflow_api.kinds.namespaces import Namespaces
 from emailflow_api.kinds.pod import Pod
 from emailflow_api.kinds.reference import ObjectReference, SecretKeyReference
 from emailflow_api.kinds.rule import Rule
@@ -27,32 +28,6 @@ class Nats(ApiModel):
     """CA certificates (PEM) to trust instead of the system's."""
     replicas: Annotated[int, Field(ge=1, le=5)] = 1
     """Copies of each stream; an odd number."""
-
-
-class LabelSelector(ApiModel):
-    """Namespaces by their labels."""
-
-    match_labels: Annotated[
-        dict[str, Annotated[str, Field(max_length=63)]], Field(min_length=1, max_length=16)
-    ]
-    """Labels that the namespace must have, all of them."""
-
-
-class AllowedNamespaces(ApiModel):
-    """Whose flows may use this runtime."""
-
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            cel="has(self.selector) == (self.from == 'Selector')",
-            message="selector goes with from: Selector, and only with it",
-            holds=lambda self: (self.selector is not None) == (self.from_ == "Selector"),
-        ),
-    )
-
-    from_: Annotated[Literal["Same", "Selector", "All"], Field(alias="from")] = "Same"
-    """The runtime's own namespace (Same), those with some labels (Selector), or all."""
-    selector: LabelSelector | None = None
-    """With Selector: which namespaces."""
 
 
 class Receiver(ApiModel):
@@ -166,7 +141,7 @@ class EmailRuntimeSpec(ApiModel):
     """The URL under which people reach links, pixels and preference pages."""
     keys_secret_ref: SecretKeyReference | None = None
     """The keyring that signs links; rotated by adding a key. Absent: the operator makes one."""
-    allowed_namespaces: AllowedNamespaces = Field(default_factory=AllowedNamespaces)
+    allowed_namespaces: Namespaces = Field(default_factory=Namespaces)
     """Whose flows may use this runtime. Absent: those of its own namespace."""
     receiver: Receiver = Field(default_factory=Receiver)
     """Where events come in over HTTP."""

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from emailflow_api import reserved_headers
 from emailflow_api.kinds.condition import ConditionedStatus
 from emailflow_api.kinds.metadata import Column, Definition, Resource, ready_columns
 from emailflow_api.kinds.model import ApiModel
@@ -17,38 +18,6 @@ from emailflow_api.kinds.send import Mailbox, ReplyTo
 from emailflow_api.kinds.text import JsonObject, Line, Locale, Source
 
 BODIES = ("mjml", "html", "markdown", "bodyFrom")
-RESERVED_HEADERS = (
-    "authentication-results",
-    "auto-submitted",
-    "bcc",
-    "cc",
-    "content-disposition",
-    "content-id",
-    "content-transfer-encoding",
-    "content-type",
-    "date",
-    "delivered-to",
-    "dkim-signature",
-    "feedback-id",
-    "from",
-    "list-unsubscribe",
-    "list-unsubscribe-post",
-    "message-id",
-    "mime-version",
-    "received",
-    "reply-to",
-    "resent-bcc",
-    "resent-cc",
-    "resent-date",
-    "resent-from",
-    "resent-sender",
-    "resent-to",
-    "return-path",
-    "sender",
-    "subject",
-    "to",
-)
-"""Header fields that EmailFlow or the mail system sets, in lower case."""
 
 
 class Tracking(ApiModel):
@@ -105,9 +74,9 @@ HeaderFields = Annotated[
     dict[str, Line],
     Field(max_length=20),
     Rule(
-        cel=f"self.all(name, !name.matches('(?i)^({'|'.join(RESERVED_HEADERS)})$'))",
-        message="a header field is named that EmailFlow sets itself",
-        holds=lambda headers: not any(name.lower() in RESERVED_HEADERS for name in headers),
+        cel=f"self.all(name, !name.matches('{reserved_headers.pattern()}'))",
+        message="a header field is named that EmailFlow sets itself, or that mail systems take orders from",
+        holds=lambda headers: not any(map(reserved_headers.is_reserved, headers)),
     ),
     Rule(
         cel="self.all(name, name.matches('^[!-9;-~]{1,76}$'))",
@@ -145,7 +114,8 @@ class EmailTemplateSpec(ApiModel):
     reply_to: ReplyTo = []
     """Where replies go. Absent: to the sender."""
     headers: HeaderFields = {}
-    """More header fields, name -> value (Jinja2). Never one that EmailFlow sets."""
+    """More header fields, name -> value (Jinja2). Never one that EmailFlow sets, or that mail systems take
+    orders from (Resent-*, X-SES-*, X-MC-* and the like)."""
     tracking: Tracking | None = None
     """Which reactions are measured. Absent: the policy says."""
     sample: JsonObject | None = None

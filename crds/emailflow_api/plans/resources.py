@@ -126,6 +126,13 @@ class Retry(Plan, frozen=True):
     give_up_after: str = "P2D"
 
 
+class Senders(Plan, frozen=True):
+    """Whom flows and templates may say that mails are from: domains (`*`: any) and single addresses."""
+
+    domains: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+
+
 class ProviderPlan(Plan, frozen=True):
     """A way out for mails."""
 
@@ -133,6 +140,8 @@ class ProviderPlan(Plan, frozen=True):
     name: str
     transport: Transport
     sender: Address | None = None
+    senders: Senders = Senders()
+    """Besides `sender`, which always may be said."""
     dkim: Dkim | None = None
     rate: Rate = Rate()
     retry: Retry = Retry()
@@ -162,6 +171,10 @@ class EventTypePlan(Plan, frozen=True):
     on_invalid: str = "Reject"
     contact: ContactMapping | None = None
     sensitive: tuple[str, ...] = ()
+    emitters: tuple[str, ...] = ()
+    """Namespaces whose flows may emit it, besides the runtime's own; `*`: all."""
+    readers: tuple[str, ...] = ()
+    """Namespaces whose flows may read it, besides the runtime's own; `*`: all."""
 
 
 class Cap(Plan, frozen=True):
@@ -197,6 +210,10 @@ class PolicyPlan(Plan, frozen=True):
     """Skip | Defer."""
     quiet_hours: QuietHours | None = None
     provider: str = ""
+    users: tuple[str, ...] = ()
+    """Namespaces whose flows may use it, besides the runtime's own; `*`: all."""
+    other_recipients: bool = False
+    """Whether its mails may go to anybody but the contact."""
 
 
 class FilePlan(Plan, frozen=True):
@@ -241,6 +258,8 @@ class RuntimePlan(Plan, frozen=True):
     """Whether the receiver takes projected ServiceAccount tokens of the cluster (DESIGN 4, Sidecar)."""
     namespaces: tuple[str, ...] = ()
     """Whose flows, and whose ServiceAccounts, it serves; `*`: everybody's."""
+    undeclared_readers: tuple[str, ...] = ()
+    """Whose flows may read and emit types that no EventType declares, besides its own namespace's."""
     delivery: Delivery = Delivery()
     suspend: bool = False
 

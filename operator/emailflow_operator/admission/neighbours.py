@@ -110,6 +110,7 @@ def _types(value: Mapping[str, Any]) -> Iterator[str]:
     for place in _mappings(spec):
         listed = place.get("types")
         found += listed if isinstance(listed, list) else []
+        found.append(_member(place, "emit").get("type"))
     return (each for each in found if isinstance(each, str))
 
 

@@ -1,7 +1,7 @@
 """The plans of one runtime as they should be, and everything that was found on the way.
 
-What is broken keeps its last good version, what is gone drains, what has drained goes. Nothing here knows
-how PLANS is written.
+What is broken keeps its last good version, what is gone drains, what has drained goes. A version that is
+not permitted any more stays in the plans too: the runtime holds it. Nothing here knows how PLANS is written.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -14,6 +14,7 @@ from emailflow_api.errors import Finding, Severity
 from emailflow_api.plans import Plans
 from emailflow_api.plans.carried import carry_over
 from emailflow_api.plans.drained import without_drained
+from emailflow_api.plans.permissions import remembered
 from emailflow_api.reading import Document
 from emailflow_api.reports import FlowReport
 from emailflow_operator.reconcile.scope import RuntimeKey
@@ -30,6 +31,8 @@ class Compiled(msgspec.Struct, frozen=True):
 
     plans: Plans
     findings: dict[str, tuple[Finding, ...]]
+    namespaces: frozenset[str] = frozenset()
+    """Those that there are."""
 
     def errors(self, subject: str) -> tuple[Finding, ...]:
         """What stops this object."""
@@ -51,7 +54,7 @@ def compile_for(
     by_subject: dict[str, tuple[Finding, ...]] = {}
     for each in compilation.findings:
         by_subject[each.subject] = (*by_subject.get(each.subject, ()), each)
-    return Compiled(compilation.plans, by_subject)
+    return Compiled(compilation.plans, by_subject, compilation.namespaces)
 
 
 def plans_in_force(
@@ -64,7 +67,7 @@ def plans_in_force(
     if compiled.errors(f"EmailRuntime/{key[0]}/{key[1]}"):
         return before
     plans = carry_over(before, compiled.plans, _broken(compiled))
-    return without_drained(plans, reports)
+    return without_drained(remembered(before, plans, compiled.namespaces), reports)
 
 
 def _broken(compiled: Compiled) -> set[str]:

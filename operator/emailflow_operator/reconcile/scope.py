@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from emailflow_api.compile.documents import NAME_LABEL
 from emailflow_api.compile.runtimes import allows, not_allowed
 from emailflow_api.errors import Finding
-from emailflow_api.kinds.runtime import AllowedNamespaces
+from emailflow_api.kinds.namespaces import Namespaces
 from emailflow_api.reading import Document
 from emailflow_operator.reconcile.cluster import Cluster, Name, Object, name_of, subject_of
 
@@ -61,7 +61,7 @@ def lets_in(cluster: Cluster, key: RuntimeKey, namespace: str) -> bool:
     spec = (cluster.get("EmailRuntime", *key) or {}).get("spec")
     said = spec.get("allowedNamespaces") if isinstance(spec, Mapping) else None
     try:
-        allowed = AllowedNamespaces.model_validate({} if said is None else said)
+        allowed = Namespaces.model_validate({} if said is None else said)
     except ValidationError:
         return False
     return allows(allowed, _labels(cluster, namespace))
@@ -142,21 +142,22 @@ def objects_for(cluster: Cluster, key: RuntimeKey) -> list[Object]:
 
 
 def sources_for(cluster: Cluster, key: RuntimeKey, config_maps: Mapping[Name, Object | None]) -> Sources:
-    """The same as documents, with the namespaces' labels, and the ConfigMaps that are there."""
+    """The same as documents, with the labels of all namespaces, and the ConfigMaps that are there."""
     objects, (_, strangers) = objects_for(cluster, key), flows_for(cluster, key)
-    spaces = sorted({name_of(each)[0] for each in objects})
+    known = {name_of(each)[1] for each in cluster.of("Namespace")}
+    spaces = [_namespace(cluster, each) for each in sorted(known | {name_of(each)[0] for each in objects})]
     held = {name: each for name, each in config_maps.items() if each}
     values = [
         *objects,
         *map(_stub, strangers),
-        *(_namespace(cluster, space) for space in spaces),
+        *spaces,
         *({**each, "apiVersion": "v1", "kind": "ConfigMap"} for each in held.values()),
     ]
     version: list[tuple[str, object]] = [
         (subject_of(each), cluster.version(each["kind"], *name_of(each))) for each in objects
     ]
     version += [(subject_of(each), "stranger") for each in strangers]
-    version += [(space, cluster.version("Namespace", "", space)) for space in spaces]
+    version += [(each["metadata"]["name"], each["metadata"]["labels"]) for each in spaces]
     version += [("/".join(name), each["metadata"].get("resourceVersion")) for name, each in held.items()]
     refused = {subject_of(each): not_allowed(subject_of(each), key, name_of(each)[0]) for each in strangers}
     return Sources([Document(each, "cluster", 0) for each in values], refused, tuple(version))

@@ -11,6 +11,7 @@ import msgspec
 from emailflow_api.conditions import Statement, Verdict, ready, reconciling, stalled, waiting
 from emailflow_api.errors import Finding
 from emailflow_api.plans import FlowPlan, Plans, content_hash
+from emailflow_api.plans.permissions import refusal
 from emailflow_api.reports import FlowReport
 from emailflow_operator.reconcile import reasons
 from emailflow_operator.reconcile.children.settings import Issuer
@@ -83,7 +84,7 @@ def _is_behind(value: Object, standing: Standing) -> bool:
 def _readiness(value: Object, standing: Standing) -> Verdict:
     errors = standing.compiled.errors(subject_of(value))
     if errors:
-        return _with_errors(errors, _kept(value, standing))
+        return _with_errors(errors, kept=_kept(value, standing), refused=_refused(value, standing))
     match value.get("kind"):
         case "EmailFlow":
             return _flow(value, standing)
@@ -97,13 +98,15 @@ def _readiness(value: Object, standing: Standing) -> Verdict:
     return ready(reasons.SUCCEEDED, _noted("In force", value, standing))
 
 
-def _with_errors(errors: Sequence[Finding], kept: bool) -> Verdict:
+def _with_errors(errors: Sequence[Finding], *, kept: bool, refused: bool) -> Verdict:
     own = [each for each in errors if each.reason not in reasons.WAITING]
     first = (own or errors)[0]
     message = "; ".join(_said(each) for each in errors[:_SHOWN])
     if len(errors) > _SHOWN:
         message += f"; and {len(errors) - _SHOWN} more"
-    if kept:
+    if refused:
+        message += ". What is in force is not permitted any more: it is held"
+    elif kept:
         message += ". The last good version stays in force"
     return stalled(first.reason, message) if own else waiting(first.reason, message)
 
@@ -130,6 +133,14 @@ def _kept(value: Object, standing: Standing) -> bool:
         case "ContactPolicy":
             return name in plans.policies
     return False
+
+
+def _refused(value: Object, standing: Standing) -> bool:
+    """Whether the version of a flow that the plans have is held, since it may not do what it says."""
+    if standing.plans is None or value.get("kind") != "EmailFlow":
+        return False
+    flow = standing.plans.flows.get("/".join(name_of(value)))
+    return flow is not None and bool(refusal(standing.plans, flow))
 
 
 def _noted(message: str, value: Object, standing: Standing) -> str:

@@ -8,8 +8,18 @@ from collections.abc import Collection, Iterator, Mapping
 
 from emailflow_api.durations import seconds
 from emailflow_api.errors import InvalidExpression
-from emailflow_api.plans import EventTypePlan, FlowPlan, Plans, PolicyPlan, ProviderPlan, Send, TemplatePlan
+from emailflow_api.plans import (
+    EventTypePlan,
+    FlowPlan,
+    Plans,
+    PolicyPlan,
+    ProviderPlan,
+    Send,
+    TemplatePlan,
+    permissions,
+)
 from emailflow_runtime.app.stores import PlanSource
+from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.core.contact import Mapping as ContactMapping
 from emailflow_runtime.core.program import CompiledProgram
 
@@ -61,6 +71,8 @@ class Catalog:
         self._flows = {flow.id: flow for flow in plans.flows.values()}
         self._usable: dict[str, FlowPlan] = {}
         """By id, the flows that have been found to be usable."""
+        self._refusals: dict[str, str] = {}
+        """By id, why flows may not run; empty: they may."""
         self._mappings: dict[str, ContactMapping] = {}
         self._default = ContactMapping(None)
         caps = [cap for policy in plans.policies.values() for cap in policy.caps]
@@ -96,7 +108,8 @@ class Catalog:
             await self._changed.wait_for(lambda: set(self._flows) != from_)
 
     async def until_released(self, flow: str, provider: str = "") -> None:
-        """Return when the flow is usable, and neither it, the provider nor the runtime is suspended."""
+        """Return when the flow is usable and permitted, and neither it, the provider nor the runtime is
+        suspended."""
         if not self.is_suspended(flow, provider):
             return
         async with self._changed:
@@ -109,12 +122,25 @@ class Catalog:
 
     def is_suspended(self, flow: str, provider: str = "") -> bool:
         """Whether entries, timers and sends of this flow are held, or sends through this provider. A flow
-        that can't be used, since a program of it is absent, is held like one that is suspended."""
+        that can't be used, since a program of it is absent, or that is not permitted (any more) to do what it
+        says, is held like one that is suspended."""
         plan = self.flow(flow)
-        if plan is None or plan.suspend or self.plans.runtime.suspend:
+        if plan is None or plan.suspend or self.plans.runtime.suspend or self.refusal(flow):
             return True
         known = self.plans.providers.get(provider)
         return known is not None and known.suspend
+
+    def refusal(self, flow: str) -> str:
+        """The reason why the flow of this id is not permitted to run; empty when it is."""
+        known = self._refusals.get(flow)
+        if known is None:
+            plan = self._flows.get(flow)
+            known = self._refusals[flow] = permissions.refusal(self.plans, plan) if plan else ""
+        return known
+
+    def may_read(self, flow: FlowPlan, event: CloudEvent) -> bool:
+        """Whether this event is for flows of this one's namespace."""
+        return permissions.may_read(self.plans, event.type, flow.namespace, event.source)
 
     def flow(self, flow: str) -> FlowPlan | None:
         """The flow of this id, if it is usable: there is a program, which compiles, for each revision that

@@ -3,14 +3,14 @@
 It decides nothing about whether the mail goes out. What can't be made is a MailProblem with a reason.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from emailflow_api.errors import ExpressionFailed
 from emailflow_api.expressions import Bindings
-from emailflow_api.plans import Address, PolicyPlan, ProviderPlan, Send
+from emailflow_api.plans import Address, PolicyPlan, ProviderPlan, Send, permissions
 from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.ports import OutgoingMail, Renderer, RenderRequest
 from emailflow_runtime.core.contact import event_view, is_address
@@ -82,6 +82,13 @@ class Composed(msgspec.Struct, frozen=True):
 
     outgoing: OutgoingMail
     address: str
+    provider: ProviderPlan
+    policy: PolicyPlan | None
+
+    def still_fits(self, draft: Draft) -> bool:
+        """Whether the mail is to go out by what it was made by: that is what permitted it."""
+        pairs = (self.provider, draft.provider), (self.policy, draft.policy)
+        return all(made_by is now or made_by == now for made_by, now in pairs)
 
 
 class Composer:
@@ -100,6 +107,8 @@ class Composer:
         sender = draft.step.sender or template.sender or draft.provider.sender
         if sender is None:
             raise MailProblem("NoSender", "neither the step, the template nor the provider has a `from`")
+        answers = draft.step.reply_to or template.reply_to
+        _check_senders(draft.provider, sender, answers)
         meant = self._recipients(draft, at)
         to, recipients = self._going(draft, meant)
         address = contact_key("address", normalize_address(meant.to))
@@ -114,7 +123,7 @@ class Composer:
                 sender=sender,
                 to=(to,),
                 cc=tuple(map(Address, recipients.cc)),
-                reply_to=tuple(map(Address, draft.step.reply_to or template.reply_to)),
+                reply_to=tuple(map(Address, answers)),
                 subject=rendered.subject,
                 date=mime.date_text(at),
                 message_id=mime.message_id(draft.mail.id, envelope_sender.rpartition("@")[2]),
@@ -129,7 +138,7 @@ class Composer:
         # In envelopes, too, internationalised domains are written in A-labels.
         everyone = tuple(mime.addr_spec(each, field="to") for each in recipients.everyone)
         outgoing = OutgoingMail(draft.mail.id, envelope_sender, everyone, message)
-        return Composed(outgoing, address)
+        return Composed(outgoing, address, draft.provider, draft.policy)
 
     def _recipients(self, draft: Draft, at: int) -> Recipients:
         values = draft.values(at) if draft.program.texts else UNBOUND
@@ -146,6 +155,10 @@ class Composer:
         )
         if not all(map(is_address, found.everyone)):
             raise MailProblem("InvalidAddress", "a recipient is not an address like name@example.com")
+        others = {*map(normalize_address, found.everyone)} != {normalize_address(contact.email)}
+        if others and not permissions.may_mail_others(draft.policy):
+            expected = "expected a policy with `otherRecipients: true`"
+            raise MailProblem(permissions.OTHER_RECIPIENTS_REFUSED, f"somebody but the contact: {expected}")
         return found
 
     def _going(self, draft: Draft, meant: Recipients) -> tuple[Address, Recipients]:
@@ -201,3 +214,12 @@ class Composer:
                 raise MailProblem("ConfigMapNotFound", f"there is no {place}")
             files.append(mime.AttachedFile(name=each.name, content=content))
         return files
+
+
+def _check_senders(provider: ProviderPlan, sender: Address, answers: Sequence[str]) -> None:
+    """Raise MailProblem for a mail in a name that is not the provider's to use."""
+    if not permissions.may_send_as(provider, sender) or not all(
+        permissions.may_answer_to(provider, each) for each in answers
+    ):
+        expected = "expected what its `senders` permit as `from` and `replyTo`"
+        raise MailProblem(permissions.NOT_A_SENDER, f"provider {provider.name}: {expected}")

@@ -135,11 +135,14 @@ class Desk:
     ) -> tuple[Command, ...]:
         """React and hand over the changes; what was decided. `committed` tells when it is on disk.
 
+        An event that the flow may not read has never been there for it.
         Raises ProgramNotFound: nothing is decided then, so the input must be brought again.
         """
         setting = await self.setting(key)
         if setting is None:
             raise ProgramNotFound(key[0])
+        if isinstance(arrived, EventArrived) and not self._catalog.may_read(setting.flow, arrived.event):
+            return ()
         entry = await self._enrolments.fetch(key)
         commands = react(setting, entry.enrolment, arrived, delivery or Delivery())
         self._apply(key, entry, setting, arrived, commands)

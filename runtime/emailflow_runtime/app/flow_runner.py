@@ -175,6 +175,8 @@ class FlowRunner:
         plan = self._catalog.flow(self.flow)
         if plan is None:
             raise ProgramNotFound(self.flow)
+        if not self._catalog.may_read(plan, delivered.event):
+            return
         nobody = bind(event=event_view(delivered.event), contact=Contact("").view(), now=delivered.at)
         if self._catalog.programs[plan.revision].admits(delivered.event, nobody):
             expected = "expected data.email, an address as subject, or what the EventType maps"

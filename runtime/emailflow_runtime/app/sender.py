@@ -240,6 +240,8 @@ class Sender:
         if self._catalog.is_suspended(key[0], draft.provider.name):
             # Meanwhile: a mail may have waited long for its place.
             raise _Held
+        if not composed.still_fits(draft):
+            raise Unavailable("its provider or its policy has changed: it is made again")
         at = self._clock.now()
         verdicts = judge(self._gates.situation(draft, self._consents.of(composed.address), at))
         if not passes(verdicts):

@@ -15,7 +15,7 @@ from emailflow_runtime.adapters.jetstream.wire import Arrived
 from emailflow_runtime.core.consent import Consent
 
 WITHIN = 20
-RUNTIME = p.RuntimePlan(namespace="mail", name="default")
+RUNTIME = p.RuntimePlan(namespace="mail", name="default", namespaces=("shop",), undeclared_readers=("shop",))
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ CART = "com.example.cart"
 PROGRAM = Program(trigger=Trigger(types=(CART,)), steps=(Send("hello", "end", "shop/hello"),))
 FLOW = FlowPlan(namespace="shop", name="cart", revision=content_hash(PROGRAM), start_from="Earliest")
 PLANS = Plans(
-    runtime=RuntimePlan(namespace="mail", name="default"),
+    runtime=RuntimePlan(namespace="mail", name="default", namespaces=("shop",), undeclared_readers=("shop",)),
     flows={"shop/cart": FLOW},
     programs={FLOW.revision: PROGRAM},
 )

@@ -10,6 +10,11 @@ CONTRACT = {"type": "object", "required": ["id"], "properties": {"id": {"type": 
 TIGHTER = {**CONTRACT, "required": ["id", "total"]}
 
 
+def contract(resource, readers):
+    spec = {"type": "com.example.joined", "readers": readers}
+    return resource("EventType", "joined", spec, namespace="mail")
+
+
 def message(response):
     assert response["allowed"] is False
     assert response["status"]["code"] == 422
@@ -59,7 +64,8 @@ def test_a_namespace_that_nobody_has_read_has_its_name_still(judged, flow, neigh
     allowed = {"from": "Selector", "selector": {"matchLabels": label}}
     moved[0]["spec"] = {**moved[0]["spec"], "allowedNamespaces": allowed}
     elsewhere = flow(runtimeRef={"name": "default", "namespace": "mail"})
-    assert judged(elsewhere, others=[*moved, hello]) == {"uid": "u1", "allowed": True}
+    shared = contract(resource, {"from": "Selector", "selector": {"matchLabels": label}})
+    assert judged(elsewhere, others=[*moved, hello, shared]) == {"uid": "u1", "allowed": True}
 
 
 def test_everything_that_is_wrong_is_said_at_once(judged, flow):
@@ -188,4 +194,24 @@ def test_a_layout_of_the_runtimes_namespace_is_found(judged, flow, neighbours, r
     moved = [{**each, "metadata": {**each["metadata"], "namespace": "mail"}} for each in (runtime, provider)]
     moved[0]["spec"] = {**moved[0]["spec"], "allowedNamespaces": {"from": "All"}}
     elsewhere = flow(runtimeRef={"name": "default", "namespace": "mail"})
-    assert judged(elsewhere, others=[*moved, base, hello]) == {"uid": "u1", "allowed": True}
+    shared = contract(resource, {"from": "All"})
+    assert judged(elsewhere, others=[*moved, base, hello, shared]) == {"uid": "u1", "allowed": True}
+
+
+def test_what_the_platform_has_not_granted_is_a_warning(judged, flow, neighbours, resource):
+    """Files arrive in any order, and a grant may come later; the operator holds the flow until then."""
+    runtime, provider, hello = neighbours
+    moved = [{**each, "metadata": {**each["metadata"], "namespace": "mail"}} for each in (runtime, provider)]
+    moved[0]["spec"] = {**moved[0]["spec"], "allowedNamespaces": {"from": "All"}}
+    receipts = resource("ContactPolicy", "receipts", {"topic": "r", "transactional": True}, namespace="mail")
+    send = {"templateRef": {"name": "hello"}, "from": {"address": "a@bank.example"}, "bcc": ["'x@evil.io'"]}
+    greedy = flow(
+        runtimeRef={"name": "default", "namespace": "mail"},
+        policyRef={"name": "receipts"},
+        steps=[{"name": "greet", "send": send}],
+    )
+    response = judged(greedy, others=[*moved, hello, receipts, contract(resource, {"from": "Same"})])
+    assert response["allowed"]
+    said = " ".join(response["warnings"])
+    for reason in ("NotAReader", "NotAUser", "NotASender", "OtherRecipientsRefused"):
+        assert f"[{reason}]" in said

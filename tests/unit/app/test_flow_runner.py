@@ -22,7 +22,9 @@ NOW = p.Program(trigger=p.Trigger(types=(KIND,)), exits=(p.Exit(types=(NEW_EXIT,
 OLD, NEW = p.content_hash(BEFORE), p.content_hash(NOW)
 FLOW = p.FlowPlan(namespace="shop", name="tips", revision=NEW, earlier=(OLD,))
 PLANS = p.Plans(
-    runtime=p.RuntimePlan(namespace="mail", name="default"),
+    runtime=p.RuntimePlan(
+        namespace="mail", name="default", namespaces=("shop",), undeclared_readers=("shop",)
+    ),
     flows={"shop/tips": FLOW},
     programs={OLD: BEFORE, NEW: NOW},
 )

@@ -39,7 +39,13 @@ PROGRAM = p.Program(
 )
 REVISION = p.content_hash(PROGRAM)
 PLANS = p.Plans(
-    runtime=p.RuntimePlan(namespace="mail", name="default", public_url="https://mail.example.com"),
+    runtime=p.RuntimePlan(
+        namespace="mail",
+        name="default",
+        namespaces=("shop",),
+        undeclared_readers=("shop",),
+        public_url="https://mail.example.com",
+    ),
     flows={"shop/hello": p.FlowPlan(namespace="shop", name="hello", revision=REVISION)},
     programs={REVISION: PROGRAM},
     templates={
@@ -167,6 +173,28 @@ async def test_a_new_owner_sends_nothing_before_it_has_heard_who_wants_no_mail(
 
     assert await house.told("skipped")
     assert house.provider.received == []
+
+
+async def test_an_event_that_a_flow_may_not_read_has_never_been_there_for_it() -> None:
+    house = House()
+    kind = "dev.emailflow.journey.completed"
+    program = replace(PROGRAM, trigger=p.Trigger(types=(kind,)))
+    revision = p.content_hash(program)
+    flow = replace(PLANS.flows["shop/hello"], revision=revision)
+    shard = house.owner()
+    await house.broker.provide_flow("shop_hello", [kind])
+    await house.catalog.replace(replace(PLANS, flows={"shop/hello": flow}, programs={revision: program}))
+    house.consents.may_catch_up.set()
+    task = asyncio.create_task(shard.run())
+    for cause, address in (("sales", ANA), ("shop", BEN)):
+        source = f"/emailflow/mail/default/flows/{cause}/f"
+        contact = contact_key("address", address)
+        event = CloudEvent(id=cause, source=source, type=kind, subject=contact)
+        house.broker.append(LogEntry(event, contact, 0))
+    # Ana's event stands before Ben's.
+    assert await house.told("requested") == [contact_key("address", BEN)]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_a_new_owner_sends_to_everybody_else(house: House, running: asyncio.Task[None]) -> None:

@@ -26,7 +26,11 @@ def flow_elsewhere(sound):
 def test_a_runtime_takes_flows_of_allowed_namespaces(compile_text, sound, allowed, labels, taken):
     runtime = sound["runtime"].replace("spec: {", f"spec: {{allowedNamespaces: {allowed}, ")
     namespace = f"---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: shop, labels: {labels}}}\n"
-    found = compile_text(runtime=runtime, flow=flow_elsewhere(sound), extra=namespace)
+    shared = {
+        "event": sound["event"].replace("spec: {", "spec: {readers: {from: All}, "),
+        "policy": sound["policy"].replace("spec: {", "spec: {users: {from: All}, "),
+    }
+    found = compile_text(runtime=runtime, flow=flow_elsewhere(sound), extra=namespace, **shared)
     assert ("shop/welcome" in found.plans.flows) is taken
     assert [each.reason for each in found.findings] == ([] if taken else ["NotAllowed"])
     # The receiver lets their ServiceAccounts in, and no others.

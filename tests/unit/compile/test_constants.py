@@ -1,7 +1,12 @@
 """Lists that stand in two places because the API may not import the runtime: they have to agree."""
 
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emailflow_api import reserved_headers
 from emailflow_api.compile import jinja
-from emailflow_api.kinds import template
 from emailflow_runtime.rendering import environment, filters, mime
 
 
@@ -15,5 +20,13 @@ def test_the_api_knows_all_filters_and_tests_of_rendering():
         assert set(jinja.DEFAULT_TESTS) == set(rendering.tests)
 
 
-def test_the_api_refuses_the_headers_that_rendering_refuses():
-    assert set(template.RESERVED_HEADERS) == set(mime.RESERVED_HEADERS)
+def test_the_api_refuses_the_headers_that_a_mail_is_written_with():
+    assert reserved_headers.NAMES >= mime.message.WRITTEN_FIELDS
+
+
+@given(
+    st.sampled_from([*reserved_headers.NAMES, *reserved_headers.PREFIXES]), st.sampled_from(["", "x", "-"])
+)
+def test_a_cluster_refuses_the_headers_that_rendering_refuses(name, more):
+    for said in (name + more, name.title() + more, more + name):
+        assert bool(re.search(reserved_headers.pattern(), said)) is reserved_headers.is_reserved(said)

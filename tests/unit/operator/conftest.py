@@ -41,6 +41,11 @@ def template(name: str = "hello", namespace: str = "mail", **spec: Any) -> dict[
     return thing("EmailTemplate", name, {"subject": "Hello", "markdown": "Hi", **spec}, namespace)
 
 
+def event_type(readers: str = "Same", **grant: Any) -> dict[str, Any]:
+    said = {"type": "com.example.signed_up", "readers": {"from": readers, **grant}}
+    return thing("EventType", "signed-up", said)
+
+
 def provider(**smtp: Any) -> dict[str, Any]:
     way = {"host": "smtp.example.com", "port": 587, "tls": "None", **smtp}
     return thing(

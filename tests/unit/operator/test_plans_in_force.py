@@ -5,7 +5,7 @@ from emailflow_api.reports import FlowReport
 from emailflow_operator.reconcile.cluster import Cluster
 from emailflow_operator.reconcile.desired import Compiled, plans_in_force
 
-from .conftest import cluster_of, compiled_for, flow, provider, runtime, template
+from .conftest import cluster_of, compiled_for, event_type, flow, provider, runtime, template
 
 MAIL = ("mail", "default")
 
@@ -41,7 +41,7 @@ def test_a_runtime_that_is_unusable_drains_nothing(shop: Cluster) -> None:
 
 def test_a_flow_that_is_no_longer_let_in_drains() -> None:
     guest = flow(namespace="shop", runtimeRef={"name": "default", "namespace": "mail"})
-    rest = (provider(), guest, template(namespace="shop"))
+    rest = (provider(), event_type("All"), guest, template(namespace="shop"))
     before = plans_in_force(
         MAIL, compiled(cluster_of(runtime(allowedNamespaces={"from": "All"}), *rest)), None, {}
     )

@@ -6,12 +6,11 @@ invent anything: the date, the Message-ID and the mail's id are given. It only w
 
 from emailflow_runtime.rendering.mime.addresses import addr_spec
 from emailflow_runtime.rendering.mime.bodies import AttachedFile, InvalidBody
-from emailflow_runtime.rendering.mime.delivery_headers import RESERVED_HEADERS, delivery_headers
+from emailflow_runtime.rendering.mime.delivery_headers import delivery_headers
 from emailflow_runtime.rendering.mime.fields import InvalidHeader
 from emailflow_runtime.rendering.mime.message import Mail, date_text, message_id, write
 
 __all__ = [
-    "RESERVED_HEADERS",
     "AttachedFile",
     "InvalidBody",
     "InvalidHeader",

@@ -6,15 +6,8 @@ What unsubscribing does, and who may be mailed, is decided elsewhere.
 import re
 from collections.abc import Mapping
 
+from emailflow_api.reserved_headers import is_reserved
 from emailflow_runtime.rendering.mime.fields import InvalidHeader, check_name
-from emailflow_runtime.rendering.mime.message import WRITTEN_FIELDS
-
-RESERVED_HEADERS = WRITTEN_FIELDS | {
-    *("auto-submitted", "list-unsubscribe", "list-unsubscribe-post", "feedback-id"),
-    *("dkim-signature", "return-path", "received", "delivered-to", "authentication-results"),
-    *("resent-from", "resent-to", "resent-cc", "resent-bcc", "resent-sender", "resent-date"),
-}
-"""Lower-case names of the fields that EmailFlow, or a mail system on the way, sets; no template may."""
 
 _URL = re.compile(r"https?://[!-;=?-~]+")
 
@@ -38,7 +31,7 @@ def delivery_headers(
         fields.append(("Feedback-ID", feedback_id))
     for name, value in (own or {}).items():
         check_name(name)
-        if name.lower() in RESERVED_HEADERS:
-            raise InvalidHeader(f"{name}: is set by EmailFlow, expected another header")
+        if is_reserved(name):
+            raise InvalidHeader(f"{name}: is reserved, expected another header")
         fields.append((name, value))
     return tuple(fields)
