@@ -28,6 +28,16 @@ spec:
 """
 
 
+CONTRACT = f"""
+apiVersion: emailflow.dev/v1alpha1
+kind: EventType
+metadata: {{name: tour-started}}
+spec:
+  type: {TOUR}
+  readers: {{from: Selector, selector: {{matchLabels: {{mail: "yes"}}}}}}
+"""
+
+
 def started(name: str) -> dict[str, Any]:
     return events.sign_up(name) | {"type": TOUR, "data": {"email": f"{name}@example.com", "name": name}}
 
@@ -82,12 +92,17 @@ def test_a_flow_elsewhere_is_served_once_the_runtime_allows_it(
     selector = {"from": "Selector", "selector": {"matchLabels": {"mail": "yes"}}}
     patch("er", "default", {"spec": {"allowedNamespaces": selector}})
     kubectl("label", "namespace", "team", "mail=yes")
+    wait("ef", "tour", "team", until='jsonpath={.status.conditions[?(@.type=="Ready")].reason}=NotAUser')
+    patch("cp", "getting-started", {"spec": {"users": selector}})
+    wait("ef", "tour", "team", until='jsonpath={.status.conditions[?(@.type=="Ready")].reason}=NotAReader')
+    cluster.apply(CONTRACT, shop)
     wait("ef", "tour", "team", until="condition=Ready")
     assert events.post(shop, producer, started("guest")) == [202]
     assert len(witness.mails("guest@example.com", count=2)) == 2
     kubectl("label", "namespace", "team", "mail-")
     wait("ef", "tour", "team", until='jsonpath={.status.conditions[?(@.type=="Ready")].reason}=NotAllowed')
     kubectl("delete", "namespace", "team")
+    kubectl("delete", "evt", "tour-started", "--namespace", shop)
 
 
 def test_a_rotated_key_signs_new_links_and_old_links_stay_good(

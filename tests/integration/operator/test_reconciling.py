@@ -214,6 +214,10 @@ async def test_a_flow_of_another_namespace_needs_to_be_let_in(
 
     allowed = ", allowedNamespaces: {from: Selector, selector: {matchLabels: {mail: 'yes'}}}"
     space.apply(runtime(nats_server.url, allowed))
+    await other.becomes("emailflows", "hello", ("False", "NotAReader"))
+    contract = "spec: {type: com.example.signed_up, readers: {from: All}}\n"
+    head = "apiVersion: emailflow.dev/v1alpha1\nkind: EventType\nmetadata: {name: signed-up}\n"
+    space.apply(head + contract)
     await other.becomes("emailflows", "hello", ("Unknown", "Progressing"))
     assert await reader.plan("hello", other.name) is not None
 
