@@ -13,7 +13,9 @@ class Measures:
         self.pass_seconds = 0.0
         self.status_writes = 0
         self.children_applied = 0
+        self.surveys = 0
         self.missed_changes = 0
+        self.objects = 0
         self.workers = 0
         self.leader = 0
         self._buckets = dict.fromkeys(SECONDS, 0)
@@ -42,7 +44,9 @@ class Measures:
         for name, kind, value in (
             ("status_writes_total", "counter", self.status_writes),
             ("children_applied_total", "counter", self.children_applied),
+            ("surveys_total", "counter", self.surveys),
             ("watch_missed_total", "counter", self.missed_changes),
+            ("objects", "gauge", self.objects),
             ("workers", "gauge", self.workers),
             ("leader", "gauge", self.leader),
         ):

@@ -5,6 +5,7 @@ what differs and has not come by itself is read, and counted: when that goes on,
 """
 
 import logging
+from collections.abc import AsyncIterator
 
 from emailflow_api.kinds import API_VERSION
 from emailflow_operator.adapters.kubernetes_api import collection, path_of
@@ -12,7 +13,7 @@ from emailflow_operator.control.workers import Workers
 from emailflow_operator.control.world import World
 from emailflow_operator.errors import KubernetesRefused
 from emailflow_operator.reconcile.children.labels import FIELD_MANAGER, MANAGED_BY
-from emailflow_operator.reconcile.cluster import Object, name_of
+from emailflow_operator.reconcile.cluster import Name, Object, name_of
 from emailflow_operator.reconcile.scope import WATCHED
 
 DEAF_AFTER = 3
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class Survey:
-    """`first` fills the picture, `again` mends it."""
+    """`first` fills the picture, `again` and `catch_up` mend it."""
 
     def __init__(self, world: World, workers: Workers) -> None:
         self._world = world
@@ -44,30 +45,40 @@ class Survey:
             for value in await self._list(api_version, kind, names_only=False):
                 self._workers.note(value)
 
+    async def catch_up(self) -> None:
+        """Mend whatever differs, at once: before a leader begins, since what the watches have not brought yet
+        would look deleted, or in force still. Raises as `first`."""
+        async for api_version, kind, name, _ in self._differing():
+            await self._mend(api_version, kind, name)
+
     async def again(self) -> None:
         """Mend what has been missed twice: a watch may be a moment behind. Raises as `first`."""
         doubtful: dict[tuple[str, str, str], str | None] = {}
         missed = 0
-        for api_version, kind in self._kinds():
-            listed = {name_of(each): each for each in await self._list(api_version, kind, names_only=True)}
-            known = self._world.cluster.versions(kind)
-            for name in listed.keys() | known.keys():
-                there = listed.get(name, {}).get("metadata", {}).get("resourceVersion")
-                if there == known.get(name):
-                    continue
-                subject, before = (kind, *name), known.get(name)
-                if subject in self._doubtful and self._doubtful[subject] == before:
-                    missed += 1
-                    await self._mend(api_version, kind, name)
-                else:
-                    doubtful[subject] = before
+        async for api_version, kind, name, before in self._differing():
+            subject = (kind, *name)
+            if subject in self._doubtful and self._doubtful[subject] == before:
+                missed += 1
+                await self._mend(api_version, kind, name)
+            else:
+                doubtful[subject] = before
         self._doubtful = doubtful
+        self._world.measures.surveys += 1
         self._world.measures.missed_changes += missed
         if missed:
             self._missed_in_a_row += 1
             log.warning("the watches have missed %d changes", missed)
         elif not doubtful:
             self._missed_in_a_row = 0
+
+    async def _differing(self) -> AsyncIterator[tuple[str, str, Name, str | None]]:
+        """Everything whose version isn't the one that is known, with that one."""
+        for api_version, kind in self._kinds():
+            listed = {name_of(each): each for each in await self._list(api_version, kind, names_only=True)}
+            known = self._world.cluster.versions(kind)
+            for name in listed.keys() | known.keys():
+                if listed.get(name, {}).get("metadata", {}).get("resourceVersion") != known.get(name):
+                    yield api_version, kind, name, known.get(name)
 
     async def _mend(self, api_version: str, kind: str, name: tuple[str, str]) -> None:
         known = self._world.cluster.get(kind, *name)

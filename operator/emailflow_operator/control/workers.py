@@ -25,6 +25,7 @@ class Workers:
         before = self._world.cluster.get(kind, *name_of(value))
         keys = concerned(self._world.cluster, before) if before is not None and self._started else set()
         change = self._world.cluster.put(kind, value)
+        self._world.measures.objects = self._world.cluster.size
         if change is Change.NONE or not self._started:
             return
         need = Need.CHANGE if change is Change.SPEC and kind != "Deployment" else Need.LOOK
@@ -36,6 +37,7 @@ class Workers:
         """An object is there no more."""
         keys = concerned(self._world.cluster, value)
         self._world.cluster.remove(value["kind"], *name_of(value))
+        self._world.measures.objects = self._world.cluster.size
         if self._started:
             need = Need.RESYNC if value["kind"] == "Deployment" else Need.CHANGE
             self._mark(keys | concerned(self._world.cluster, value), need)

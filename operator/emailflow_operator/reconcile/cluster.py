@@ -67,6 +67,11 @@ class Cluster:
             for name in sorted(members):
                 yield members[name]
 
+    @property
+    def size(self) -> int:
+        """How many objects are known."""
+        return sum(map(len, self._versions.values()))
+
     def namespaces(self, kind: str) -> list[str]:
         """The namespaces that have objects of a kind, in order."""
         return sorted(space for space, members in self._objects.get(kind, {}).items() if members)

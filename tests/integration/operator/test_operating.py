@@ -243,3 +243,35 @@ async def test_streams_that_could_not_be_deleted_are_deleted_when_nats_is_back(
 
     assert await until(is_gone)
     await nats.close()
+
+
+async def measured(operator: OperatorProcess, name: str) -> int:
+    """One of its own measures."""
+    _, text = await operator.get("/metrics")
+    found = re.search(rf"^emailflow_operator_{name} (\d+)", text, re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+async def test_a_standby_follows_the_cluster_by_watches_of_its_own(space: Any, start_operator: Any) -> None:
+    options = ("--watch-namespace", space.name, "--resync", "1")
+    leader = await start_operator(*options)
+    assert await until(lambda: measured(leader, "leader"))
+    standby = await start_operator(*options)
+    assert await until(lambda: measured(standby, "surveys_total"))
+    known = await measured(standby, "objects")
+    for number in range(9):
+        space.apply(TEMPLATE.replace("name: hello", f"name: hello-{number}"))
+
+    async def knows_all() -> bool:
+        return await measured(standby, "objects") >= known + 9
+
+    assert await until(knows_all)
+    done = await measured(standby, "surveys_total")
+
+    async def looked_again() -> bool:
+        return await measured(standby, "surveys_total") >= done + 4
+
+    assert await until(looked_again)
+    assert await measured(standby, "watch_missed_total") == 0
+    assert await measured(standby, "leader") == 0
+    assert "missed" not in standby.log.read_text()

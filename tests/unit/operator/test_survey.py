@@ -108,3 +108,16 @@ async def test_an_object_that_keeps_changing_is_not_missed() -> None:
         lists.objects["hello"] = changed(flow(), str(version))
         await survey.again()
     assert world.measures.missed_changes == 0
+
+
+async def test_who_begins_to_lead_catches_up_at_once() -> None:
+    lists = Lists(flow(), flow("gone"))
+    world, survey = survey_of(lists)
+    await survey.first()
+    lists.objects["hello"] = changed(flow(suspend=True), "2")
+    lists.objects["new"] = flow("new")
+    del lists.objects["gone"]
+    await survey.catch_up()
+    assert sorted(name for _, name in map(name_of, world.cluster.of("EmailFlow"))) == ["hello", "new"]
+    assert world.cluster.get("EmailFlow", "mail", "hello")["spec"]["suspend"] is True
+    assert world.measures.missed_changes == 0
