@@ -146,8 +146,10 @@ async def _preview_shard(
     from emailflow_runtime.adapters.jetstream.event_log import JetStreamEventLog
     from emailflow_runtime.adapters.jetstream.history import EventHistory
     from emailflow_runtime.adapters.jetstream.state_store import JetStreamStateStore
+    from emailflow_runtime.app.portions import portions
     from emailflow_runtime.app.replay import replayed
     from emailflow_runtime.core.contact import Contact
+    from emailflow_runtime.errors import RecordUnreadable
 
     plan = catalog.flow(replay.flow)
     types = catalog.programs[plan.revision].program.types() if plan else frozenset()
@@ -156,10 +158,15 @@ async def _preview_shard(
     async for page in EventHistory(connection, to.names).pages(shard, replay.first, end):
         arrived = [(each.contact, replayed(replay, each, types, 0)) for each in page]
         wanted = [(contact, event) for contact, event in arrived if event is not None]
-        if unknown := preview.unknown(contact for contact, _ in wanted):
-            enrolments = await state.enrolments([(replay.flow, contact) for contact in unknown])
-            contacts = await state.contacts(unknown)
-            for key in unknown:
-                preview.know(contacts.get(key) or Contact(key), enrolments.get((replay.flow, key)))
+        unknown = [(replay.flow, each) for each in preview.unknown(contact for contact, _ in wanted)]
+        async for keys, enrolments in portions(state.enrolments, unknown):
+            contacts = await state.contacts([contact for _, contact in keys])
+            for key in keys:
+                about, enrolment = contacts.get(key[1]) or Contact(key[1]), enrolments.get(key)
+                if isinstance(about, RecordUnreadable):
+                    raise about
+                if isinstance(enrolment, RecordUnreadable):
+                    raise enrolment
+                preview.know(about, enrolment)
         for contact, event in wanted:
             preview.take(contact, event)

@@ -45,6 +45,12 @@ class EpochLost(EmailFlowError):
     reason = "EpochLost"
 
 
+class RecordUnreadable(EmailFlowError):
+    """What STATE holds about one contact can't be read by this version: what needs it can't be decided."""
+
+    reason = "RecordUnreadable"
+
+
 class SecretNotFound(EmailFlowError):
     """A Secret, or the key in it, is not there."""
 

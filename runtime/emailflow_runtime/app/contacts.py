@@ -13,6 +13,7 @@ from itertools import islice
 from emailflow_api.jetstream.naming import CONTACTS_CONSUMER
 from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.inhand import POISONED, OneByOne
+from emailflow_runtime.app.portions import portions
 from emailflow_runtime.app.progress import Reading
 from emailflow_runtime.app.stores import (
     Consents,
@@ -28,7 +29,7 @@ from emailflow_runtime.app.writer import Writer
 from emailflow_runtime.core.consent import Said, read_consent
 from emailflow_runtime.core.contact import Contact
 from emailflow_runtime.core.publication import PREFIX
-from emailflow_runtime.errors import EmailFlowError
+from emailflow_runtime.errors import EpochLost, RecordUnreadable, Unavailable
 
 CAPACITY = 50_000
 
@@ -46,20 +47,30 @@ class Contacts:
         self._writing: dict[str, int] = {}
 
     async def load(self, keys: Iterable[str]) -> None:
-        """Bring these into memory, in one go."""
-        missing = [key for key in dict.fromkeys(keys) if key not in self._known]
-        if not missing:
-            return
-        found = await self._store.contacts(missing)
-        self._evict(len(missing))
-        for key in missing:
-            # Somebody may have put a newer one there meanwhile.
-            self._known.setdefault(key, found.get(key) or Contact(key))
+        """Bring these into memory, in one go. What can't be read isn't there afterwards: `fetch` it."""
+        await self._load([key for key in dict.fromkeys(keys) if key not in self._known])
+
+    async def _load(self, keys: Sequence[str]) -> dict[str, RecordUnreadable]:
+        """Load; what can't be read."""
+        unreadable: dict[str, RecordUnreadable] = {}
+        if not keys:
+            return unreadable
+        async for some, found in portions(self._store.contacts, keys):
+            self._evict(len(some))
+            for key in some:
+                contact = found.get(key)
+                if isinstance(contact, RecordUnreadable):
+                    unreadable[key] = contact
+                else:
+                    # Somebody may have put a newer one there meanwhile.
+                    self._known.setdefault(key, contact or Contact(key))
+        return unreadable
 
     async def fetch(self, key: str) -> Contact:
-        """The contact, empty but for its key when nothing is known."""
+        """The contact, empty but for its key when nothing is known. Raises RecordUnreadable."""
         while (contact := self._known.get(key)) is None:
-            await self.load((key,))
+            if unreadable := await self._load((key,)):
+                raise unreadable[key]
         self._known.move_to_end(key)
         return contact
 
@@ -145,21 +156,26 @@ class ContactReader:
     async def _take(self, delivered: DeliveredEvent) -> Said | None:
         """Note what an event says of its contact; what it says of consent. One that can't be read is a dead
         letter: everything in the shard waits for this reader."""
+        said: Said | None = None
         try:
             said = read_consent(delivered.event)
             if _about_somebody(delivered):
                 await self._apply(delivered)
             return said
-        except EmailFlowError:
+        except (EpochLost, Unavailable):
             raise
+        except RecordUnreadable as broken:
+            # Who can't be read still says what is said, above all that no mail is wanted.
+            await self._dead(delivered, str(broken), broken.reason)
+            return said
         except Exception as broken:
             log.exception("an event can't be read", extra={"reason": "PoisonInput"})
             await self._dead(delivered, f"{type(broken).__name__} while its contact was read")
             return None
 
-    async def _dead(self, delivered: DeliveredEvent, message: str) -> None:
+    async def _dead(self, delivered: DeliveredEvent, message: str, reason: str = "PoisonInput") -> None:
         event, sequence = delivered.event, delivered.sequence
-        letter = DeadLetter("PoisonInput", message, CONTACTS_CONSUMER, event, delivered.contact, sequence)
+        letter = DeadLetter(reason, message, CONTACTS_CONSUMER, event, delivered.contact, sequence)
         await self._dead_letters.keep(letter)
 
     async def _apply(self, delivered: DeliveredEvent) -> None:

@@ -40,13 +40,15 @@ from emailflow_runtime.core.facts import Fact
 from emailflow_runtime.core.inputs import EventArrived, Input
 from emailflow_runtime.core.journey import Journey, Record
 from emailflow_runtime.core.publication import publish
+from emailflow_runtime.core.reactions.arriving import TOGETHER, needed_places
 from emailflow_runtime.core.reactions.course import Setting
 from emailflow_runtime.core.reactions.mailing import Delivery
 from emailflow_runtime.core.reactions.react import react
+from emailflow_runtime.core.remembering import end, remember
 from emailflow_runtime.errors import ProgramNotFound
 
-REMEMBERED_EVENTS = 4096
-"""Hashes in a companion message, the newest (DESIGN section 5)."""
+ENTERING = 3
+"""Journeys, at most, that an event touches beside those that it ends."""
 
 Done = asyncio.Future[int]
 
@@ -136,7 +138,8 @@ class Desk:
         """React and hand over the changes; what was decided. `committed` tells when it is on disk.
 
         An event that the flow may not read has never been there for it.
-        Raises ProgramNotFound: nothing is decided then, so the input must be brought again.
+        Raises ProgramNotFound: nothing is decided then, so the input must be brought again. Raises
+        RecordUnreadable when what STATE holds of the contact can't be read.
         """
         setting = await self.setting(key)
         if setting is None:
@@ -144,6 +147,8 @@ class Desk:
         if isinstance(arrived, EventArrived) and not self._catalog.may_read(setting.flow, arrived.event):
             return ()
         entry = await self._enrolments.fetch(key)
+        if entry.enrolment.partial and isinstance(arrived, EventArrived):
+            await self._enrolments.bring_back(entry, needed_places(setting, arrived))
         commands = react(setting, entry.enrolment, arrived, delivery or Delivery())
         self._apply(key, entry, setting, arrived, commands)
         return commands
@@ -154,7 +159,7 @@ class Desk:
         entry = await self.entry((journey.flow, journey.contact))
         unpublished = entry.unpublished.setdefault(journey.instance, [])
         unpublished.extend(record.facts)
-        self._relay.put(self._parcel(sequence, unpublished, journey, record.facts))
+        self._relay.put(self._parcel(sequence, entry, journey, record.facts))
 
     async def room(self) -> None:
         """Return when more may be decided: facts come no faster than they are published."""
@@ -203,17 +208,36 @@ class Desk:
         if isinstance(arrived, EventArrived):
             enrolment.considered = max(enrolment.considered, arrived.sequence)
         if touched:
-            changes += [self._put(entry, setting, instance) for instance in touched]
-            self._submit(key, entry, changes, touched, mails)
+            self._hand_in(entry, setting, changes, touched, mails)
         else:
             for mail in mails:
                 self._dispatch(key, mail)
+
+    def _hand_in(
+        self,
+        entry: Entry,
+        setting: Setting,
+        changes: Sequence[Change],
+        touched: dict[str, int],
+        mails: Sequence[SendMail],
+    ) -> None:
+        """Hand the records that were touched to the writer, `changes` with the first; let go of the ended."""
+        before = list(changes)
+        *earlier, last = _slices(touched)
+        for some in (*earlier, last):
+            puts = [self._put(entry, setting, instance) for instance in some]
+            self._submit(entry, [*before, *puts], some, mails if some is last else ())
+            before = []
+        for instance in touched:
+            if (journey := entry.enrolment.journeys[instance]).finished:
+                end(entry.enrolment, journey)
 
     def _fold(self, entry: Entry, command: RecordFact) -> list[Change]:
         """Take over what a fact made of its journey; the companion, when the record has to forget."""
         enrolment, fact, instance, after = entry.enrolment, command.fact, command.instance, command.journey
         before = enrolment.journeys.get(instance)
         enrolment.journeys[instance] = after
+        enrolment.ended.pop(instance, None)
         self._telemetry.folded(before, after, fact)
         self._census.moved(before, after)
         entry.unpublished.setdefault(instance, []).append(fact)
@@ -225,9 +249,7 @@ class Desk:
         forgotten = [mark for mark in known if mark not in after.applied]
         if not forgotten:
             return []
-        enrolment.seen.update(dict.fromkeys(forgotten))
-        for mark in list(enrolment.seen)[: -REMEMBERED_EVENTS or None]:
-            del enrolment.seen[mark]
+        remember(enrolment, forgotten)
         expires = self._dedupe()
         return [PutSeen(enrolment.flow, enrolment.contact, tuple(enrolment.seen), expires)]
 
@@ -242,15 +264,15 @@ class Desk:
 
     def _submit(
         self,
-        key: EnrolmentKey,
         entry: Entry,
         changes: Sequence[Change],
         touched: dict[str, int],
         mails: Sequence[SendMail],
     ) -> None:
+        key = (entry.enrolment.flow, entry.enrolment.contact)
         entry.in_flight += 1
         facts = [
-            (instance, entry.enrolment.journeys[instance], entry.unpublished[instance][-count:])
+            (entry.enrolment.journeys[instance], entry.unpublished[instance][-count:])
             for instance, count in touched.items()
         ]
 
@@ -258,16 +280,15 @@ class Desk:
             entry.in_flight -= 1
             if done.cancelled():
                 return
-            for instance, journey, made in facts:
-                self._relay.put(self._parcel(done.result(), entry.unpublished[instance], journey, made))
+            for journey, made in facts:
+                self._relay.put(self._parcel(done.result(), entry, journey, made))
             for mail in mails:
                 self._dispatch(key, mail)
 
         self._writer.submit(changes).add_done_callback(committed)
 
-    def _parcel(
-        self, sequence: int, unpublished: list[Fact], journey: Journey, made: Sequence[Fact]
-    ) -> Parcel:
+    def _parcel(self, sequence: int, entry: Entry, journey: Journey, made: Sequence[Fact]) -> Parcel:
+        unpublished = entry.unpublished[journey.instance]
         runtime, flow, contact = self._catalog.plans.runtime.id, journey.flow, journey.contact
         events = [
             publish(fact, runtime=runtime, flow=flow, contact=contact, cause=journey.event) for fact in made
@@ -276,6 +297,8 @@ class Desk:
         def published() -> None:
             # The relay keeps the order of the commits, so these are the oldest.
             del unpublished[: len(made)]
+            if not unpublished and entry.unpublished.get(journey.instance) is unpublished:
+                del entry.unpublished[journey.instance]
 
         return Parcel(sequence, [LogEntry(event, contact, self._shard) for event in events], published)
 
@@ -294,3 +317,16 @@ class Desk:
         task = asyncio.get_running_loop().create_task(self._dead_letters.keep(letter))
         self._keeping.add(task)
         task.add_done_callback(self._keeping.discard)
+
+
+def _slices(touched: dict[str, int]) -> list[dict[str, int]]:
+    """What goes into one commit each; the last has all that says that an event has had its turn
+    (`reactions.arriving`)."""
+    if len(touched) <= TOGETHER:
+        return [touched]
+    found, rest = [], list(touched.items())
+    while len(rest) > TOGETHER + ENTERING:
+        cut = min(TOGETHER, len(rest) - TOGETHER - ENTERING)
+        found.append(dict(rest[:cut]))
+        rest = rest[cut:]
+    return [*found, dict(rest)]

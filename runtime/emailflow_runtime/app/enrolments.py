@@ -6,17 +6,24 @@ publication of its facts is under way.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 import msgspec
 
+from emailflow_runtime.app.portions import portions
 from emailflow_runtime.app.stores import EnrolmentKey, StateStore
 from emailflow_runtime.core.facts import Fact
 from emailflow_runtime.core.journey import Enrolment
+from emailflow_runtime.core.remembering import take_in
+from emailflow_runtime.errors import RecordUnreadable
 
 CAPACITY = 20_000
 """One takes some 5 KB: its journey, and the event that started it as parsed."""
+
+
+UNREADABLE = 1000
+"""Enrolments that can't be read, of which it is known."""
 
 
 class Entry(msgspec.Struct):
@@ -29,7 +36,7 @@ class Entry(msgspec.Struct):
     @property
     def idle(self) -> bool:
         """Whether STATE and EVENTS know all of it."""
-        return not self.in_flight and not any(self.unpublished.values())
+        return not self.in_flight and not self.unpublished
 
 
 class Enrolments:
@@ -40,6 +47,8 @@ class Enrolments:
         self._capacity = capacity
         self._entries: OrderedDict[EnrolmentKey, Entry] = OrderedDict()
         self._loading: dict[EnrolmentKey, asyncio.Future[None]] = {}
+        self._unreadable: dict[EnrolmentKey, RecordUnreadable] = {}
+        """Of those that were asked for last."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -52,7 +61,10 @@ class Enrolments:
         return entry
 
     async def load(self, keys: Iterable[EnrolmentKey]) -> None:
-        """Bring these into memory; those that STATE doesn't have become empty ones."""
+        """Bring these into memory; those that STATE doesn't have become empty ones.
+
+        What can't be read, or is more than there is room for, isn't there afterwards: `fetch` it.
+        """
         missing = [key for key in dict.fromkeys(keys) if key not in self._entries]
         awaited = [self._loading[key] for key in missing if key in self._loading]
         mine = [key for key in missing if key not in self._loading]
@@ -63,23 +75,52 @@ class Enrolments:
             await asyncio.shield(future)
 
     async def fetch(self, key: EnrolmentKey) -> Entry:
-        """The entry, from memory or from STATE."""
+        """The entry, from memory or from STATE. Raises RecordUnreadable."""
         while (entry := self.get(key)) is None:
             await self.load((key,))
+            if (unreadable := self._unreadable.get(key)) is not None:
+                raise RecordUnreadable(str(unreadable))
         return entry
+
+    async def bring_back(self, entry: Entry, instances: Sequence[str]) -> None:
+        """Take in what STATE holds at these instances of an enrolment. Raises RecordUnreadable."""
+        enrolment = entry.enrolment
+        key = (enrolment.flow, enrolment.contact)
+        missing = [(*key, each) for each in instances if each not in enrolment.journeys]
+        if not missing:
+            return
+        # It must be the one that everybody else knows until then.
+        entry.in_flight += 1
+        try:
+            for place, record in (await self._store.records(missing)).items():
+                if isinstance(record, RecordUnreadable):
+                    raise RecordUnreadable(str(record))
+                if place[2] not in enrolment.journeys:
+                    take_in(enrolment, record.journey)
+        finally:
+            entry.in_flight -= 1
 
     async def _load(self, keys: list[EnrolmentKey]) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._loading.update(dict.fromkeys(keys, done))
         try:
-            found = await self._store.enrolments(keys)
+            async for some, found in portions(self._store.enrolments, keys):
+                self._evict(len(some))
+                for key in some:
+                    self._take_in(key, found.get(key))
         finally:
             for key in keys:
                 del self._loading[key]
             done.set_result(None)
-        self._evict(len(keys))
-        for key in keys:
-            self._entries.setdefault(key, Entry(found.get(key) or Enrolment(flow=key[0], contact=key[1])))
+
+    def _take_in(self, key: EnrolmentKey, found: Enrolment | RecordUnreadable | None) -> None:
+        self._unreadable.pop(key, None)
+        if isinstance(found, RecordUnreadable):
+            self._unreadable[key] = found
+            while len(self._unreadable) > UNREADABLE:
+                del self._unreadable[next(iter(self._unreadable))]
+        else:
+            self._entries.setdefault(key, Entry(found or Enrolment(flow=key[0], contact=key[1])))
 
     def _evict(self, coming: int) -> None:
         surplus = len(self._entries) + coming - self._capacity

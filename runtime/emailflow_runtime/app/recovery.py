@@ -3,17 +3,22 @@
 Run once at take-over before anything is decided.
 """
 
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from emailflow_runtime.app.desk import Desk
+from emailflow_runtime.app.portions import portions
 from emailflow_runtime.app.ports import Clock
 from emailflow_runtime.app.stores import EnrolmentKey, RecordHead, StateStore
 from emailflow_runtime.core.commands import SendMail
-from emailflow_runtime.core.journey import Journey
+from emailflow_runtime.core.journey import Journey, Record
+from emailflow_runtime.errors import RecordUnreadable
 
 AT_ONCE = 500
 """Records that are read together: each question takes as long as dozens of records in it."""
+
+log = logging.getLogger(__name__)
 
 
 class Found(NamedTuple):
@@ -50,13 +55,21 @@ class Recovery:
     async def relay_again(self, heads: Sequence[RecordHead]) -> None:
         """Publish the facts of these records, in the order of their commits; some may be out already."""
         for some in _chunks(sorted(heads, key=lambda each: each.sequence)):
-            keys = list(dict.fromkeys((head.flow, head.contact) for head in some))
-            await self._desk.recall(keys)
-            records = await self._store.records(keys)
-            for head in some:
-                for each in records.get((head.flow, head.contact), ()):
-                    if each.journey.instance == head.instance and each.facts:
-                        await self._desk.adopt(each, head.sequence)
+            await self._desk.recall(dict.fromkeys((head.flow, head.contact) for head in some))
+            sequences = {(head.flow, head.contact, head.instance): head.sequence for head in some}
+            async for places, records in portions(self._store.records, sequences):
+                for place in places:
+                    await self._adopt(records.get(place), sequences[place])
+                await self._desk.room()
+
+    async def _adopt(self, record: Record | RecordUnreadable | None, sequence: int) -> None:
+        """Take up the facts of one record. One that can't be read holds no other: it has been logged."""
+        if not isinstance(record, Record) or not record.facts:
+            return
+        try:
+            await self._desk.adopt(record, sequence)
+        except RecordUnreadable as broken:
+            log.error("facts are not told: %s", broken, extra={"flow": record.journey.flow})
 
     async def unsent(self, heads: Sequence[RecordHead]) -> AsyncIterator[tuple[EnrolmentKey, SendMail]]:
         """The mails of these records, to be sent, in the order in which they were asked for."""
@@ -85,7 +98,11 @@ class Recovery:
         for some in _chunks(heads):
             await self._desk.recall([(head.flow, head.contact) for head in some])
             for head in some:
-                entry = await self._desk.entry((head.flow, head.contact))
+                try:
+                    entry = await self._desk.entry((head.flow, head.contact))
+                except RecordUnreadable as broken:
+                    log.error("a journey is left alone: %s", broken, extra={"flow": head.flow})
+                    continue
                 if (journey := entry.enrolment.journeys.get(head.instance)) is not None:
                     yield head, journey
 

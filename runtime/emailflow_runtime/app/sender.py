@@ -28,7 +28,7 @@ from emailflow_runtime.core.inputs import AttemptPlanned, MailBroken, MailWithhe
 from emailflow_runtime.core.journey import Mail
 from emailflow_runtime.core.outcomes import Deferred, Outcome, Refused, Unknown
 from emailflow_runtime.core.reactions.mailing import Delivery
-from emailflow_runtime.errors import EmailFlowError, ProgramNotFound, Unavailable
+from emailflow_runtime.errors import EmailFlowError, ProgramNotFound, RecordUnreadable, Unavailable
 
 SECOND = 1_000_000_000
 START_WITHIN = 5
@@ -152,6 +152,9 @@ class Sender:
                 return
             except (ProgramNotFound, _Held):
                 self._backlog.hold(key, mail)
+                return
+            except RecordUnreadable as broken:
+                log.error("a mail is left alone: %s", broken, extra={"flow": key[0], "reason": broken.reason})
                 return
             except Unavailable as away:
                 log.info("a mail has to wait: %s", away)

@@ -44,7 +44,7 @@ from emailflow_runtime.app.writer import Writer
 from emailflow_runtime.core.commands import SendMail
 from emailflow_runtime.core.inputs import JourneyBroken, MailBroken, OutcomeKnown
 from emailflow_runtime.core.outcomes import Unknown
-from emailflow_runtime.errors import EmailFlowError, EpochLost, ProgramNotFound
+from emailflow_runtime.errors import EmailFlowError, EpochLost, ProgramNotFound, Unavailable
 
 RESTART_AFTER = 1.0
 """Seconds before a part that failed is started again."""
@@ -293,8 +293,13 @@ class Shard:
     async def _take_up(self, found: Found) -> None:
         """Send what was asked for, give up on what nobody will know."""
         async for key, command in self._recovery.unsent(found.requested):
-            if not self._one_by_one.again or await self._harmless(key, command.mail):
-                self._sender.dispatch(key, command)
+            try:
+                if not self._one_by_one.again or await self._harmless(key, command.mail):
+                    self._sender.dispatch(key, command)
+            except (EpochLost, Unavailable):
+                raise
+            except Exception:  # as below
+                log.exception("a mail can't be taken up", extra={"flow": key[0], "mail": command.mail})
         if not found.attempted:
             return
         # The owner before may have started handing over as late as its intents allow.

@@ -15,6 +15,7 @@ from emailflow_runtime.core.consent import Consent
 from emailflow_runtime.core.contact import Contact
 from emailflow_runtime.core.journey import Enrolment, Journey, Record
 from emailflow_runtime.core.redrive import Redrive
+from emailflow_runtime.errors import EmailFlowError, RecordUnreadable
 
 # --- the log ---------------------------------------------------------------------------------------
 
@@ -126,6 +127,14 @@ def belong_together(changes: Sequence[Change]) -> bool:
 
 EnrolmentKey: TypeAlias = tuple[str, str]
 """(flow id, contact key)."""
+Place: TypeAlias = tuple[str, str, str]
+"""(flow id, contact key, instance): where a journey's record stands."""
+
+
+class TooMuch(EmailFlowError):
+    """What was asked for together is more than may be in memory at once: ask for less."""
+
+    reason = "TooManyResults"
 
 
 class StateStore(Protocol):
@@ -146,14 +155,21 @@ class StateStore(Protocol):
         or not at all. Raises EpochLost.
         """
 
-    async def enrolments(self, keys: Iterable[EnrolmentKey]) -> dict[EnrolmentKey, Enrolment]:
-        """The enrolments that are stored under these keys; absent keys are left out."""
+    async def enrolments(
+        self, keys: Iterable[EnrolmentKey]
+    ) -> dict[EnrolmentKey, Enrolment | RecordUnreadable]:
+        """The enrolments that are stored under these keys; absent keys are left out.
 
-    async def records(self, keys: Iterable[EnrolmentKey]) -> dict[EnrolmentKey, list[Record]]:
-        """Their records whole, with the facts that were not relayed when they were written."""
+        All open journeys are in them, and as many of the ended ones as memory keeps (`core/remembering.py`).
+        Raises TooMuch, never for a single key.
+        """
 
-    async def contacts(self, keys: Iterable[str]) -> dict[str, Contact]:
-        """The contacts stored under these keys."""
+    async def records(self, places: Iterable[Place]) -> dict[Place, Record | RecordUnreadable]:
+        """The records at these places whole, with the facts that were not relayed when they were written.
+        Raises TooMuch, never for a single place."""
+
+    async def contacts(self, keys: Iterable[str]) -> dict[str, Contact | RecordUnreadable]:
+        """The contacts stored under these keys. Raises TooMuch, never for a single key."""
 
     async def relay_position(self) -> int:
         """As last committed, 0 at first."""

@@ -22,7 +22,7 @@ from emailflow_runtime.app.stores import RecordHead
 from emailflow_runtime.app.waits import Wait, Waits
 from emailflow_runtime.core.inputs import JourneyBroken, TimerFired
 from emailflow_runtime.core.journey import Journey
-from emailflow_runtime.errors import EmailFlowError
+from emailflow_runtime.errors import EmailFlowError, EpochLost, ProgramNotFound, Unavailable
 
 AT_ONCE = 500
 """Journeys that are loaded together: each question takes as long as dozens of journeys in it."""
@@ -162,7 +162,7 @@ class Timers:
         """Read together what these are about; what can't be read shows when its turn comes."""
         try:
             await self._desk.load(flow, [each.contact for each in waits])
-        except EmailFlowError:
+        except (EpochLost, ProgramNotFound, Unavailable):
             raise
         except Exception as error:  # noqa: BLE001 - one broken record must not hold the others
             log.warning("journeys are read one by one: %s", type(error).__name__, extra={"flow": flow})
@@ -173,12 +173,18 @@ class Timers:
         try:
             await self._move_on(wait, failures)
             self._failures.pop(wait[1:], None)
-        except EmailFlowError:
+        except (EpochLost, ProgramNotFound, Unavailable):
             raise
         except Exception as error:
             log.exception("timer failed", extra={"flow": wait.flow})
-            self._failures[wait[1:]] = [*failures, f"{type(error).__name__}: {error}"][-ATTEMPTS:]
-            self.arm(wait._replace(due=self._clock.now() + TRY_AGAIN))
+            self._failures[wait[1:]] = [*failures, f"{type(error).__name__}: {error}"]
+            if len(failures) < 2 * ATTEMPTS:
+                self.arm(wait._replace(due=self._clock.now() + TRY_AGAIN))
+                return
+            # It can't even be given up. The next owner finds it in STATE, and tries again.
+            del self._failures[wait[1:]]
+            reason = error.reason if isinstance(error, EmailFlowError) else "PoisonInput"
+            log.error("a journey is left alone", extra={"flow": wait.flow, "reason": reason})
 
     async def _move_on(self, wait: Wait, failures: Sequence[str]) -> None:
         key = (wait.flow, wait.contact)

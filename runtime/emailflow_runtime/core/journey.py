@@ -113,11 +113,15 @@ class Enrolment(msgspec.Struct):
     flow: str
     contact: str
     journeys: dict[str, Journey] = {}
-    """By instance, the ended ones that have not expired among them."""
+    """By instance: all that are open, and the newest of the ended ones (`core/remembering.py`)."""
     seen: dict[int, None] = {}
     """Hashes of events from the companion message, oldest first, older than what the records remember."""
     considered: int = 0
     ignored: tuple[int, ...] = ()
+    ended: dict[str, None] = {}
+    """Instances of the ended journeys that are here, as they ended."""
+    partial: bool = False
+    """STATE may hold ended journeys at other instances than those that are here."""
 
     def has_applied(self, event_hash: int) -> bool:
         """Whether this event (hash of source and id) has counted here already."""

@@ -19,6 +19,7 @@ from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.core.contact import Contact
 from emailflow_runtime.core.facts import Advanced
 from emailflow_runtime.core.journey import Enrolment, Journey, Mail, Record
+from emailflow_runtime.core.remembering import ENDED
 from emailflow_runtime.errors import EpochLost
 
 
@@ -41,6 +42,10 @@ def journey(contact, **fields):
         "sequence": 7,
     }
     return Journey(**{**given, **fields})
+
+
+def place(contact):
+    return ("shop_cart", contact, "i1")
 
 
 def contacts(count):
@@ -101,10 +106,9 @@ async def test_a_record_is_read_back_whole(store):
     elsewhere = Record(journey("c2"))
     await store.commit([PutRecord(first), PutRecord(second), PutRecord(elsewhere)])
 
-    found = await store.records([("shop_cart", "c1"), ("shop_cart", "unknown")])
+    places = [("shop_cart", "c1", each) for each in ("i1", "i2", "unknown")]
 
-    assert found.keys() == {("shop_cart", "c1")}
-    assert sorted(found["shop_cart", "c1"], key=lambda record: record.journey.instance) == [first, second]
+    assert await store.records(places) == {places[0]: first, places[1]: second}
 
 
 async def test_an_enrolment_has_its_journeys_and_what_was_seen(store):
@@ -132,17 +136,17 @@ async def test_only_the_last_state_of_a_record_is_there(store):
     await store.commit([PutRecord(Record(journey("c1")))])
     await store.commit([PutRecord(Record(journey("c1", sequence=8, step="remind")))])
 
-    found = await store.records([("shop_cart", "c1")])
+    found = await store.records([place("c1")])
 
-    assert [record.journey.step for record in found["shop_cart", "c1"]] == ["remind"]
+    assert found[place("c1")].journey.step == "remind"
 
 
 async def test_a_finished_record_expires(store):
     await store.commit([PutRecord(Record(journey("c1", running=False)), expires=1)])
-    assert await store.records([("shop_cart", "c1")])
+    assert await store.records([place("c1")])
 
     async with asyncio.timeout(15):
-        while await store.records([("shop_cart", "c1")]):  # noqa: ASYNC110 - expiry tells nobody
+        while await store.records([place("c1")]):  # noqa: ASYNC110 - expiry tells nobody
             await asyncio.sleep(0.1)
 
 
@@ -152,16 +156,58 @@ async def test_a_record_without_expiry_outlives_one_with(store):
     await store.commit([PutRecord(Record(journey("c2", running=False)), expires=1)])
 
     async with asyncio.timeout(15):
-        while await store.records([("shop_cart", "c2")]):  # noqa: ASYNC110 - as above
+        while await store.records([place("c2")]):  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.1)
 
-    assert await store.records([("shop_cart", "c1")])
+    assert await store.records([place("c1")])
 
 
 async def test_sequences_grow_from_commit_to_commit(store):
     found = [await store.commit(contacts(count)) for count in (1, 9, 2)]
 
     assert found == sorted(set(found))
+
+
+async def put_journeys(store, count, **fields):
+    """Journeys of one contact, so many that no single answer holds them."""
+    for start in range(0, count, 500):
+        each = range(start, min(start + 500, count))
+        made = [journey("c1", id=f"j{n}", instance=f"i{n}", sequence=n + 1, **fields) for n in each]
+        await store.commit([PutRecord(Record(one)) for one in made])
+
+
+async def test_all_open_journeys_of_one_contact_are_read_however_many_there_are(store, other):
+    await put_journeys(store, 2_500)
+    await store.commit([PutRecord(Record(journey("c2")))])
+
+    found = await other.state.enrolments([("shop_cart", "c1"), ("shop_cart", "c2")])
+
+    assert found["shop_cart", "c1"].journeys.keys() == {f"i{n}" for n in range(2_500)}
+    assert found["shop_cart", "c1"].considered == 2_500
+    assert found["shop_cart", "c2"].journeys.keys() == {"i1"}
+
+
+async def test_ended_journeys_of_one_contact_are_read_as_far_as_memory_keeps_them(store, other):
+    await put_journeys(store, 1_500, running=False)
+    await store.commit([PutRecord(Record(journey("c1", id="open", instance="open", sequence=1)))])
+
+    enrolment = (await other.state.enrolments([("shop_cart", "c1")]))["shop_cart", "c1"]
+
+    assert [each.id for each in enrolment.journeys.values() if each.running] == ["open"]
+    assert len(enrolment.ended) == ENDED == len(enrolment.journeys) - 1
+    assert all(enrolment.journeys[each].event.data is None for each in enrolment.ended)
+    assert enrolment.partial
+    assert enrolment.considered == 1_500
+
+
+async def test_what_many_records_of_one_contact_hold_is_read_whole_however_large(store, other):
+    event = CloudEvent(id="e1", source="/shop", type="com.example.cart.updated", data=b"x" * 500_000)
+    for number in range(40):
+        await store.commit([PutRecord(Record(journey("c1", instance=f"i{number}", event=event)))])
+
+    found = await other.state.enrolments([("shop_cart", "c1")])
+
+    assert len(found["shop_cart", "c1"].journeys) == 40
 
 
 async def test_the_relay_position_is_the_last_one_committed(store):
@@ -200,7 +246,7 @@ async def test_a_scan_goes_past_its_page(store):
     found = [head.contact async for head in store.scan()]
 
     assert found == [f"c{n}" for n in range(1800)]
-    assert len(await store.records([("shop_cart", contact) for contact in found])) == 1800
+    assert len(await store.records([place(contact) for contact in found])) == 1800
 
 
 async def test_a_scan_of_nothing_ends(store):

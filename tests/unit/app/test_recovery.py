@@ -39,6 +39,9 @@ class Desk:
         self.recall, self.entry = self.enrolments.load, self.enrolments.fetch
         self.adopted: list[tuple[str, int]] = []
 
+    async def room(self) -> None:
+        pass
+
     async def adopt(self, record: Record, sequence: int) -> None:
         self.adopted.append((record.journey.contact, sequence))
 

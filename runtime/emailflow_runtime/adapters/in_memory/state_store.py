@@ -8,6 +8,7 @@ from emailflow_runtime.app.stores import (
     Change,
     EnrolmentKey,
     InHand,
+    Place,
     PutInHand,
     PutRelayPosition,
     RecordHead,
@@ -15,6 +16,8 @@ from emailflow_runtime.app.stores import (
 )
 from emailflow_runtime.core.contact import Contact
 from emailflow_runtime.core.journey import Enrolment, Record
+from emailflow_runtime.core.remembering import remember, take_in
+from emailflow_runtime.errors import RecordUnreadable
 
 
 class InMemoryStateStore:
@@ -39,36 +42,32 @@ class InMemoryStateStore:
         await asyncio.sleep(0)
         return [self.state.store(change, self.epoch) for change in changes][-1]
 
-    async def enrolments(self, keys: Iterable[EnrolmentKey]) -> dict[EnrolmentKey, Enrolment]:
+    async def enrolments(
+        self, keys: Iterable[EnrolmentKey]
+    ) -> dict[EnrolmentKey, Enrolment | RecordUnreadable]:
         """See StateStore."""
         wanted = list(keys)
         await asyncio.sleep(0)
-        found: dict[EnrolmentKey, Enrolment] = {}
+        found: dict[EnrolmentKey, Enrolment | RecordUnreadable] = {}
         for key in wanted:
             seen = self.state.get("seen", *key)
-            records = self._records(key)
+            records = self.state.records_of(*key)
             if seen is None and not records:
                 continue
-            found[key] = Enrolment(
-                flow=key[0],
-                contact=key[1],
-                journeys={record.journey.instance: record.journey for record in records},
-                seen=dict.fromkeys(seen.hashes) if seen is not None else {},
-                considered=max((record.journey.sequence for record in records), default=0),
-            )
+            enrolment = found[key] = Enrolment(flow=key[0], contact=key[1])
+            for put in records:
+                take_in(enrolment, put.record.journey)
+            remember(enrolment, seen.hashes if seen is not None else ())
         return found
 
-    async def records(self, keys: Iterable[EnrolmentKey]) -> dict[EnrolmentKey, list[Record]]:
+    async def records(self, places: Iterable[Place]) -> dict[Place, Record | RecordUnreadable]:
         """See StateStore."""
-        wanted = list(keys)
+        wanted = list(places)
         await asyncio.sleep(0)
-        found = {key: self._records(key) for key in wanted}
-        return {key: records for key, records in found.items() if records}
+        stored = {place: self.state.get("journey", *place) for place in wanted}
+        return {place: put.record for place, put in stored.items() if put is not None}
 
-    def _records(self, key: EnrolmentKey) -> list[Record]:
-        return [put.record for put in self.state.records_of(*key)]
-
-    async def contacts(self, keys: Iterable[str]) -> dict[str, Contact]:
+    async def contacts(self, keys: Iterable[str]) -> dict[str, Contact | RecordUnreadable]:
         """See StateStore."""
         wanted = list(keys)
         await asyncio.sleep(0)

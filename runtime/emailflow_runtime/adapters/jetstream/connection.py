@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nats.aio.client import Client
@@ -25,6 +25,9 @@ PING_EVERY = 3
 """Seconds; a server that owes two answers is left, for a new connection."""
 STREAK = 2.5 * TIMEOUT
 """Seconds without an unanswered request that end a streak of them."""
+PAGE_BYTES = 8 << 20
+"""Bytes of stored messages in one answer, from which the rest is asked for anew. The server has a bound of
+its own (64 MB), at which it stops just as it does here."""
 DEAF_AFTER = 60.0
 """Seconds of such a streak, with nothing heard at all, from which another connection is tried. The server may
 be cut off from the others, or answers may go astray; where neither is so, it costs little."""
@@ -214,30 +217,28 @@ class Connection:
     async def direct_get_many(
         self, stream: str, body: dict[str, Any], *, known: int = 0
     ) -> AsyncIterator[Arrived]:
-        """Stored messages, as many as the request finds. Raises Unavailable, TooMany.
+        """Stored messages, as many as the request finds, or `batch` of them. Raises Unavailable, TooMany.
 
-        Any replica may answer; one that has not got as far as the sequence `known` is Unavailable at the end.
+        An answer ends where its bytes do, so it is asked on until nothing is pending. Any replica may answer;
+        one that has not got as far as the sequence `known` is Unavailable at the end.
         """
+        asked, left = {**body, "max_bytes": PAGE_BYTES}, body.get("batch", 0)
         arrived: asyncio.Queue[Arrived] = asyncio.Queue()
         reply = await self.wire.expect_many(arrived.put_nowait)
         try:
-            asked = json.dumps(body).encode()
-            await self.wire.send(frame(f"$JS.API.DIRECT.GET.{stream}", asked, {}, reply=reply))
             while True:
-                if arrived.empty():
-                    message = await self._next(arrived)
-                else:
-                    message = arrived.get_nowait()
-                status = message.headers.get("Status")
-                if status in {"204", "404"}:
-                    if int(message.headers.get("Nats-UpTo-Sequence", 0)) < known:
-                        raise Unavailable("a replica that lags behind has answered")
+                ask = json.dumps(asked).encode()
+                await self.wire.send(frame(f"$JS.API.DIRECT.GET.{stream}", ask, {}, reply=reply))
+                while True:
+                    message = await self._next(arrived) if arrived.empty() else arrived.get_nowait()
+                    if "Status" in message.headers:
+                        break
+                    left -= 1
+                    yield message
+                pending = _pending(message.headers, known)
+                if not pending or not left:
                     return
-                if status == "413":
-                    raise TooMany("more messages match than one request may get")
-                if status:
-                    raise Unavailable(f"direct get answered {status}")
-                yield message
+                asked.update(_rest(message.headers, left))
         finally:
             self.wire.unexpect(reply)
 
@@ -265,6 +266,26 @@ class Connection:
                 log.info("nats: closing without a flush")
                 self.wire.cut()
             await self.client.close()
+
+
+def _pending(end: Mapping[str, str], known: int) -> int:
+    """How many messages an answer has left out, by what ends it. Raises Unavailable, TooMany."""
+    status = end["Status"]
+    if status == "413":
+        raise TooMany("more messages match than one request may get")
+    if status not in {"204", "404"}:
+        raise Unavailable(f"direct get answered {status}")
+    if int(end.get("Nats-UpTo-Sequence", 0)) < known:
+        raise Unavailable("a replica that lags behind has answered")
+    return int(end.get("Nats-Num-Pending", 0))
+
+
+def _rest(end: Mapping[str, str], left: int) -> dict[str, int]:
+    """What to ask for after an answer that has left something out; `left`: so many more (negative: all)."""
+    rest = {"seq": int(end["Nats-Last-Sequence"]) + 1}
+    if "Nats-UpTo-Sequence" in end:
+        rest["up_to_seq"] = int(end["Nats-UpTo-Sequence"])
+    return {**rest, "batch": left} if left > 0 else rest
 
 
 class TooMany(EmailFlowError):

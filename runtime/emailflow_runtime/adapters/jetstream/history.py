@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 
 from emailflow_api.jetstream.naming import Names
-from emailflow_runtime.adapters.jetstream.connection import Connection
+from emailflow_runtime.adapters.jetstream.connection import PAGE_BYTES, Connection
 from emailflow_runtime.adapters.jetstream.feed import event_at
 from emailflow_runtime.adapters.jetstream.timestamps import nanoseconds
 from emailflow_runtime.adapters.jetstream.wire import Arrived
@@ -24,12 +24,18 @@ class EventHistory:
         after, stream = first - 1, self._names.events
         while after < last:
             body = {"seq": after + 1, "batch": PAGE, "next_by_subj": self._names.shard_events(shard)}
-            stored = [each async for each in self._connection.direct_get_many(stream, body)]
-            found = [event for each in stored if (event := _event(each)) is not None]
-            yield [each for each in found if each.sequence <= last]
-            if len(stored) < PAGE:
+            count = size = 0
+            page: list[DeliveredEvent] = []
+            async for stored in self._connection.direct_get_many(stream, body):
+                count, after, size = count + 1, int(stored.headers["Nats-Sequence"]), size + len(stored.data)
+                if (event := _event(stored)) is not None and event.sequence <= last:
+                    page.append(event)
+                if size > PAGE_BYTES:
+                    yield page
+                    page, size = [], 0
+            yield page
+            if count < PAGE:
                 return
-            after = int(stored[-1].headers["Nats-Sequence"])
 
 
 def _event(stored: Arrived) -> DeliveredEvent | None:

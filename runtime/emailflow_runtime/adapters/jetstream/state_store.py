@@ -6,7 +6,10 @@ is never given up, because what was decided in memory would be wrong without it.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from typing import TypeVar
+
+import msgspec
 
 from emailflow_api.jetstream.naming import Names
 from emailflow_runtime.adapters.jetstream.batch import publish_all
@@ -32,17 +35,25 @@ from emailflow_runtime.app.stores import (
     Change,
     EnrolmentKey,
     InHand,
+    Place,
     RecordHead,
+    TooMuch,
     belong_together,
     left_in_hand,
 )
 from emailflow_runtime.core.contact import Contact
 from emailflow_runtime.core.journey import Enrolment, Record, decode_record
-from emailflow_runtime.errors import EpochLost, Unavailable
+from emailflow_runtime.core.remembering import remember, take_in
+from emailflow_runtime.errors import EpochLost, RecordUnreadable, Unavailable
 
 AT_ONCE = 500
 """Subjects in one multi-get; the server gives at most 1,024 messages."""
+PORTION = 16 << 20
+"""Bytes of stored messages that are read for one question about several things."""
 RETRY_AFTER = 0.2
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError)
+"""What decoding raises for what no runtime of this version wrote."""
+Read = TypeVar("Read")
 
 log = logging.getLogger(__name__)
 
@@ -110,63 +121,111 @@ class JetStreamStateStore:
             chunk = wanted[start : start + AT_ONCE]
             try:
                 body = {"multi_last": [*chunk, *epoch]}
-                asking = self._connection.direct_get_many(self._stream, body, known=known)
-                found = [each async for each in asking if each.headers["Nats-Subject"] not in epoch]
+                async for each in self._connection.direct_get_many(self._stream, body, known=known):
+                    if each.headers["Nats-Subject"] not in epoch:
+                        yield each
             except TooMany:
-                if len(chunk) == 1:
-                    raise
+                # It comes before anything else does.
                 middle = len(chunk) // 2
-                found = [each async for each in self._last(chunk[:middle])]
-                found += [each async for each in self._last(chunk[middle:])]
-            for each in found:
-                yield each
+                halves = [chunk[:middle], chunk[middle:]] if middle else [await self._matching(chunk[0])]
+                for half in halves:
+                    async for each in self._last(half):
+                        yield each
 
-    async def _stored(self, subjects: Iterable[str]) -> list[Arrived]:
-        """Like `_last`, but keeps trying while the store is away."""
-        wanted = list(subjects)
+    async def _matching(self, pattern: str) -> list[str]:
+        """The subjects that match and hold something, by the stream's leader."""
+        found: list[str] = []
+        while True:
+            body = {"subjects_filter": pattern, "offset": len(found)}
+            info = await self._connection.api(f"STREAM.INFO.{self._stream}", body)
+            page = info["state"].get("subjects") or {}
+            found += page
+            if not page or len(found) >= info.get("total", 0):
+                return found
+
+    async def _insist(self, read: Callable[[], Awaitable[Read]]) -> Read:
+        """Read, and keep trying while the store is away."""
         while True:
             try:
-                return [each async for each in self._last(wanted)]
-            except Unavailable as away:
+                return await read()
+            except (Unavailable, JetStreamError) as away:
                 log.warning("STATE can't be read: %s", away)
                 await asyncio.sleep(RETRY_AFTER)
 
-    async def enrolments(self, keys: Iterable[EnrolmentKey]) -> dict[EnrolmentKey, Enrolment]:
+    async def _portion(self, subjects: Sequence[str], *, whole: bool) -> AsyncIterator[Arrived]:
+        """Like `_last`, within the bound, unless it has to be the whole. Raises TooMuch."""
+        size = 0
+        async for each in self._last(subjects):
+            size += len(each.data)
+            if size > PORTION and not whole:
+                raise TooMuch(f"expected at most {PORTION} bytes")
+            yield each
+
+    async def enrolments(
+        self, keys: Iterable[EnrolmentKey]
+    ) -> dict[EnrolmentKey, Enrolment | RecordUnreadable]:
         """See StateStore."""
-        found: dict[EnrolmentKey, Enrolment] = {}
-        subjects = []
+        wanted = list(keys)
+        return await self._insist(lambda: self._enrolments(wanted))
+
+    async def _enrolments(
+        self, keys: Sequence[EnrolmentKey]
+    ) -> dict[EnrolmentKey, Enrolment | RecordUnreadable]:
+        found: dict[EnrolmentKey, Enrolment | RecordUnreadable] = {}
+        subjects: list[str] = []
         for flow, contact in keys:
             subjects += [self._subjects.journey(flow, contact, "*"), self._subjects.seen(flow, contact)]
-        for each in await self._stored(subjects):
-            kind, flow, contact = self._tokens(each)
+        async for each in self._portion(subjects, whole=len(keys) == 1):
+            kind, flow, contact, *_ = self._tokens(each)
             enrolment = found.setdefault((flow, contact), Enrolment(flow=flow, contact=contact))
-            if kind == "seen":
-                enrolment.seen = dict.fromkeys(decode_hashes(each.data))
+            if isinstance(enrolment, RecordUnreadable):
                 continue
-            journey = decode_record(each.data).journey
-            enrolment.journeys[journey.instance] = journey
-            enrolment.considered = max(enrolment.considered, journey.sequence)
+            try:
+                if kind == "seen":
+                    remember(enrolment, decode_hashes(each.data))
+                else:
+                    take_in(enrolment, decode_record(each.data).journey)
+            except UNREADABLE as broken:
+                found[flow, contact] = self._unreadable(each, broken)
         return found
 
-    async def records(self, keys: Iterable[EnrolmentKey]) -> dict[EnrolmentKey, list[Record]]:
+    async def records(self, places: Iterable[Place]) -> dict[Place, Record | RecordUnreadable]:
         """See StateStore."""
-        found: dict[EnrolmentKey, list[Record]] = {}
-        subjects = [self._subjects.journey(flow, contact, "*") for flow, contact in keys]
-        for each in await self._stored(subjects):
-            record = decode_record(each.data)
-            found.setdefault((record.journey.flow, record.journey.contact), []).append(record)
+        wanted = [self._subjects.journey(*place) for place in places]
+        return await self._insist(lambda: self._records(wanted))
+
+    async def _records(self, subjects: Sequence[str]) -> dict[Place, Record | RecordUnreadable]:
+        found: dict[Place, Record | RecordUnreadable] = {}
+        async for each in self._portion(subjects, whole=len(subjects) == 1):
+            _, flow, contact, instance = self._tokens(each)
+            try:
+                found[flow, contact, instance] = decode_record(each.data)
+            except UNREADABLE as broken:
+                found[flow, contact, instance] = self._unreadable(each, broken)
         return found
 
-    def _tokens(self, stored: Arrived) -> tuple[str, str, str]:
-        headers = stored.headers or {}
-        kind, flow, contact = headers["Nats-Subject"].removeprefix(f"{self._subjects.prefix}.").split(".")[:3]
-        return kind, flow, contact
+    def _tokens(self, stored: Arrived) -> list[str]:
+        return stored.headers["Nats-Subject"].removeprefix(f"{self._subjects.prefix}.").split(".")
 
-    async def contacts(self, keys: Iterable[str]) -> dict[str, Contact]:
+    def _unreadable(self, stored: Arrived, broken: Exception) -> RecordUnreadable:
+        subject, sequence = stored.headers["Nats-Subject"], stored.headers["Nats-Sequence"]
+        log.error("what STATE holds at %s can't be read: %s", sequence, type(broken).__name__)
+        return RecordUnreadable(f"{subject} at {sequence} of {self._stream}: {type(broken).__name__}")
+
+    async def contacts(self, keys: Iterable[str]) -> dict[str, Contact | RecordUnreadable]:
         """See StateStore."""
-        found = await self._stored([self._subjects.contact(key) for key in keys])
-        contacts = [decode_contact(each.data) for each in found]
-        return {contact.key: contact for contact in contacts}
+        subjects = [self._subjects.contact(key) for key in keys]
+        return await self._insist(lambda: self._contacts(subjects))
+
+    async def _contacts(self, subjects: Sequence[str]) -> dict[str, Contact | RecordUnreadable]:
+        found: dict[str, Contact | RecordUnreadable] = {}
+        async for each in self._portion(subjects, whole=len(subjects) == 1):
+            key = self._tokens(each)[1]
+            try:
+                found[key] = decode_contact(each.data)
+            except UNREADABLE as broken:
+                found[key] = self._unreadable(each, broken)
+        return found
 
     async def relay_position(self) -> int:
         """See StateStore."""
@@ -175,9 +234,12 @@ class JetStreamStateStore:
 
     async def in_hand(self) -> InHand:
         """See StateStore."""
+        return await self._insist(self._in_hand)
+
+    async def _in_hand(self) -> InHand:
         stored, at = None, 0
-        for each in await self._stored([self._subjects.in_hand]):
-            stored, at = decode_in_hand(each.data), int((each.headers or {})["Nats-Sequence"])
+        async for each in self._last([self._subjects.in_hand]):
+            stored, at = decode_in_hand(each.data), int(each.headers["Nats-Sequence"])
         return left_in_hand(stored, at, self._epoch.before)
 
     async def scan(self) -> AsyncIterator[RecordHead]:

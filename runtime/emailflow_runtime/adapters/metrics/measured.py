@@ -14,13 +14,14 @@ from emailflow_runtime.app.stores import (
     EventLog,
     InHand,
     LogEntry,
+    Place,
     RecordHead,
     StateStore,
 )
 from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.core.contact import Contact
 from emailflow_runtime.core.journey import Enrolment, Record
-from emailflow_runtime.errors import EmailFlowError
+from emailflow_runtime.errors import EmailFlowError, RecordUnreadable
 
 
 class MeasuredIngest:
@@ -132,15 +133,17 @@ class MeasuredState:
         self._series.commit_changes().observe(len(changes))
         return sequence
 
-    async def enrolments(self, keys: Iterable[EnrolmentKey]) -> dict[EnrolmentKey, Enrolment]:
+    async def enrolments(
+        self, keys: Iterable[EnrolmentKey]
+    ) -> dict[EnrolmentKey, Enrolment | RecordUnreadable]:
         """See StateStore."""
         return await self._inner.enrolments(keys)
 
-    async def records(self, keys: Iterable[EnrolmentKey]) -> dict[EnrolmentKey, list[Record]]:
+    async def records(self, places: Iterable[Place]) -> dict[Place, Record | RecordUnreadable]:
         """See StateStore."""
-        return await self._inner.records(keys)
+        return await self._inner.records(places)
 
-    async def contacts(self, keys: Iterable[str]) -> dict[str, Contact]:
+    async def contacts(self, keys: Iterable[str]) -> dict[str, Contact | RecordUnreadable]:
         """See StateStore."""
         return await self._inner.contacts(keys)
 

@@ -17,6 +17,9 @@ from emailflow_runtime.core.journey import Enrolment, Journey
 from emailflow_runtime.core.reactions.course import Course, Setting, bindings
 from emailflow_runtime.core.reactions.redoing import redo_step
 
+TOGETHER = 400
+"""Journeys that one commit may end: JetStream takes 1,000 messages at once."""
+
 
 def on_event(setting: Setting, enrolment: Enrolment, arrived: EventArrived) -> tuple[Command, ...]:
     """Commands for an event about this contact."""
@@ -30,6 +33,22 @@ def on_event(setting: Setting, enrolment: Enrolment, arrived: EventArrived) -> t
         return redo_step(setting, enrolment, arrived, redrive, marks)
     left, commands = _exits(setting, enrolment, arrived, marks)
     return (*commands, *_entry(setting, left, arrived, marks))
+
+
+def needed_places(setting: Setting, arrived: EventArrived) -> tuple[str, ...]:
+    """The instances at which an ended journey, however old, keeps this event from letting somebody in. Memory
+    may have let go of it (`Enrolment.partial`)."""
+    flow, event = setting.flow, arrived.event
+    program = setting.programs[flow.revision]
+    if not (arrived.replayed or flow.reentry == "Once") or event.type not in program.program.trigger.types:
+        return ()
+    values = bind(event=event_view(event), contact=setting.contact.view(), now=arrived.at)
+    try:
+        key = program.key.evaluate(values) if program.key else ""
+    except ExpressionFailed:
+        return ()
+    instance = _instance(flow.reentry, key, event)
+    return (instance, _neighbour(instance, 1))
 
 
 def _on_replayed(setting: Setting, enrolment: Enrolment, arrived: EventArrived) -> tuple[Command, ...]:
@@ -63,11 +82,17 @@ def _leave(
     marks: tuple[int, ...],
     leaving: dict[str, tuple[str, str]],
 ) -> tuple[Enrolment, list[Command]]:
-    """End the journeys at these instances, each with a result and a reason."""
+    """End the journeys at these instances, each with a result and a reason.
+
+    More than one commit holds are ended by several. Only those of the last one say that the event has had its
+    turn, so that a redelivery ends the rest when that one was not made.
+    """
     journeys = dict(enrolment.journeys)
     commands: list[Command] = []
-    for instance, (result, reason) in leaving.items():
-        course = Course(setting, enrolment, instance, arrived.at, considered=arrived.sequence, counted=marks)
+    for number, (instance, (result, reason)) in enumerate(leaving.items()):
+        last = number >= len(leaving) - TOGETHER
+        considered, counted = (arrived.sequence, marks) if last else (0, ())
+        course = Course(setting, enrolment, instance, arrived.at, considered=considered, counted=counted)
         course.exit(result, reason)
         commands += course.commands
         journeys[instance] = course.journey
@@ -130,5 +155,9 @@ def _free_instance(enrolment: Enrolment, wanted: str) -> str:
     instance, turn = wanted, 0
     while (there := enrolment.journeys.get(instance)) is not None and not there.finished:
         turn += 1
-        instance = f"{wanted}~{turn}"
+        instance = _neighbour(wanted, turn)
     return instance
+
+
+def _neighbour(instance: str, turn: int) -> str:
+    return f"{instance}~{turn}"
