@@ -53,7 +53,7 @@ class Deciding:
         )
         revision = p.content_hash(program)
         flow = p.FlowPlan(namespace="shop", name="cart", revision=revision, reentry=reentry)
-        runtime = p.RuntimePlan(namespace="mail", name="default")
+        runtime = p.RuntimePlan(namespace="shop", name="default")
         self.catalog = Catalog(p.Plans(runtime, flows={"shop/cart": flow}, programs={revision: program}))
         self.clock = LoopClock(NOW)
         self.broker = Broker(self.clock)
