@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from emailflow_operator.adapters.kubernetes_access import Access
@@ -36,7 +36,8 @@ class LeaseKeeper:
         self, access: Access, namespace: str, identity: str, *, end: Callable[[], None] = _end_process
     ) -> None:
         """`end` ends the process at once."""
-        self._lease_of = lambda api: Lease(api, namespace, identity)
+        self._namespace = namespace
+        self._identity = identity
         self._access = access
         self._end = end
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
@@ -86,24 +87,24 @@ class LeaseKeeper:
     async def _keep(self) -> None:
         self._loop = asyncio.get_running_loop()
         async with KubernetesApi(self._access) as api:
-            lease = self._lease_of(api)
+            lease = Lease(api, self._namespace, self._identity)
             if await self._unless_stopped(lease.acquire()):
                 self._on_owner(self._acquired, None)
                 await self._unless_stopped(lease.hold())
                 await lease.release()
 
-    async def _unless_stopped(self, work: Any) -> bool:
+    async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> bool:
         """Whether the work came to its end before it was to stop. Raises what it raises."""
-        tasks = [asyncio.ensure_future(work), asyncio.ensure_future(self._stop.wait())]
+        working, stopping = asyncio.create_task(work), asyncio.create_task(self._stop.wait())
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if tasks[0].done():
-                await tasks[0]
-            return tasks[0].done()
+            await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                await working
+            return working.done()
         finally:
-            for each in tasks:
-                each.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            working.cancel()
+            stopping.cancel()
+            await asyncio.gather(working, stopping, return_exceptions=True)
 
     def _tell_loss(self, error: OperatorError) -> None:
         self._on_owner(self._acquired, error)
