@@ -19,7 +19,7 @@ from emailflow_operator.errors import KubernetesUnreachable, NatsUnreachable, Op
 from emailflow_operator.reconcile.children.earlier import serving
 from emailflow_operator.reconcile.children.manifests import children_of
 from emailflow_operator.reconcile.cluster import Name, Object
-from emailflow_operator.reconcile.desired import Compiled, compile_for, plans_in_force
+from emailflow_operator.reconcile.desired import Compiled, plans_in_force
 from emailflow_operator.reconcile.scope import RuntimeKey, config_maps_for, sources_for
 from emailflow_operator.reconcile.verdicts import Standing, Trouble
 
@@ -167,7 +167,7 @@ class Worker:
             await self._read_config_maps(again=need >= Need.RESYNC)
             sources = sources_for(self._world.cluster, self.key, self._config_maps)
             if self._compiled is None or self._compiled_at != sources.version:
-                self._compiled = compile_for(self.key, sources.documents, sources.strangers)
+                self._compiled = await self._world.compiler.compile(self.key, sources)
                 self._compiled_at = sources.version
         return self._compiled
 

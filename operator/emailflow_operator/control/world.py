@@ -10,6 +10,7 @@ import msgspec
 from emailflow_operator.adapters.kubernetes_api import KubernetesApi
 from emailflow_operator.adapters.servers import Servers
 from emailflow_operator.control.account import Accounts
+from emailflow_operator.control.compiler import Compiler
 from emailflow_operator.control.measures import Measures
 from emailflow_operator.reconcile.children.settings import Image, Issuer
 from emailflow_operator.reconcile.cluster import Cluster
@@ -55,6 +56,7 @@ class World:
         self.issuer = Issuer()
         self.measures = Measures()
         self.monotonic: Callable[[], float] = time.monotonic
+        self.compiler = Compiler(time.monotonic)
 
 
 def now() -> str:

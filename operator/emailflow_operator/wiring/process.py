@@ -52,6 +52,7 @@ class OperatorProcess:
             servers = Servers()
             stack.push_async_callback(servers.close)
             world = World(self._options, api, servers, Accounts(api, self._options.namespace))
+            stack.push_async_callback(world.compiler.close)
             admin = AdminServer(self._problem, lambda: self._admits, world.measures.text)
             port = await admin.start(self._options.admin_port)
             stack.push_async_callback(admin.close)

@@ -6,7 +6,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 SOURCES = [
     file.read_text(encoding="utf-8")
-    for folder in ("crds/emailflow_api", "runtime/emailflow_runtime/wiring")
+    for folder in (
+        "crds/emailflow_api",
+        "runtime/emailflow_runtime/wiring",
+        "operator/emailflow_operator/control",
+    )
     for file in sorted((ROOT / folder).rglob("*.py"))
 ]
 EMITTED = re.compile(r"""(?:report\.(?:error|warn|warning)\(|Severity\.\w+,)\s*"([A-Z][A-Za-z]+)",""")
