@@ -2,6 +2,9 @@
 
 The owner of a shard writes, the operator reads: a flow is Ready once every shard's owner has acknowledged
 its plan, and a deleted flow goes once no shard has a journey of it. Neither may write the other's part.
+
+A report outlives who wrote it, and may come late. So it says who that was (`epochs`), and what is for good is
+done by the word of whoever owns the shard now.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,6 +27,8 @@ class FlowReport(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"
     """Events that the flow's consumer has yet to look at."""
     behind_retention: int = 0
     """Events that were purged before the flow had looked at them."""
+    epoch: int = 0
+    """The first epoch of the owner who says so; 0: one that does not know of it."""
 
 
 def key(shard: int, flow: str) -> str:
@@ -49,6 +54,21 @@ def read_reports(entries: Mapping[str, bytes]) -> dict[str, dict[int, FlowReport
             continue
         found.setdefault(flow, {})[int(shard)] = report
     return found
+
+
+def of_owners(
+    reports: Mapping[str, Mapping[int, FlowReport]], owners: Mapping[int, int]
+) -> dict[str, dict[int, FlowReport]]:
+    """The reports of those who own their shards now. `owners`: the first epoch of each shard's owner, as far
+    as it is known; one that has reported already is known by that."""
+    newest = dict(owners)
+    for shards in reports.values():
+        for shard, report in shards.items():
+            newest[shard] = max(newest.get(shard, 0), report.epoch)
+    return {
+        flow: {shard: report for shard, report in shards.items() if report.epoch == newest[shard]}
+        for flow, shards in reports.items()
+    }
 
 
 def added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:

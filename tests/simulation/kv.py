@@ -6,6 +6,8 @@ hears nothing for up to a minute, and then all at once.
 
 import asyncio
 
+from tests.simulation.network import TIMEOUT
+
 from emailflow_api.plans.entries import from_entries
 from emailflow_api.reports import encode, key, read_reports
 from emailflow_runtime.errors import Unavailable
@@ -35,6 +37,14 @@ class Bucket:
     def values(self):
         """What it says now."""
         return {name: value for name, (_, value) in self._said.items() if value is not None}
+
+    def revision(self, name):
+        """The sequence of what was said last of a key, also that it is deleted; 0: nothing."""
+        return self._said.get(name, (0, None))[0]
+
+    def revisions(self, prefix):
+        """The same for all keys that begin so."""
+        return {name: at for name, (at, _) in self._said.items() if name.startswith(prefix)}
 
     def since(self, sequence):
         """What has been said from this sequence on, in order, the deleted ones among it."""
@@ -96,30 +106,44 @@ class Plans:
 
 
 class Reports:
-    """The port Reports. Nobody counts while the clock of leases stands still.
+    """The port Reports. Nobody counts while the clock of leases stands still."""
 
-    `owns(shard)` says who may write. The shipped Reporter does not look at that: what it says late of a shard
-    that is somebody else's takes programs away from journeys (docs/explanation/simulation.md).
-    """
-
-    def __init__(self, bucket, network, owns):
+    def __init__(self, bucket, network):
         self._bucket = bucket
         self._network = network
-        self._owns = owns
+        self._revisions = {}
 
     async def read(self, shard):
-        found = await self._network.call("reports", lambda: read_reports(self._bucket.values))
+        def effect():
+            own = key(shard, "")
+            self._revisions = {name: at for name, at in self._revisions.items() if not name.startswith(own)}
+            self._revisions.update(self._bucket.revisions(own))
+            return read_reports(self._bucket.values)
+
+        found = await self._network.call("reports", effect)
         return {flow: shards[shard] for flow, shards in found.items() if shard in shards}
 
     async def write(self, shard, reports):
+        before = dict(self._revisions)
+
         def effect():
-            if not self._owns(shard):
-                raise Unavailable("the shard is somebody else's")
+            names = [key(shard, flow) for flow in reports]
+            if any(self.collides(name, before.get(name, 0)) for name in names):
+                raise Unavailable("somebody else has written meanwhile")
             for flow, report in sorted(reports.items()):
                 self._network.note("report", shard, flow, report and (report.plan, report.journeys))
                 self._bucket.put(key(shard, flow), encode(report) if report is not None else None)
+            return {name: self._bucket.revision(name) for name in names}
 
-        await self._network.call("report", effect)
+        if self._network.chance(0.02):
+            self._network.arrive_late("report", effect)
+            await asyncio.sleep(TIMEOUT)
+            raise Unavailable("no answer to a report")
+        self._revisions.update(await self._network.call("report", effect))
+
+    def collides(self, name, revision):
+        """Whether something else stands there than what was read or written last."""
+        return self._bucket.revision(name) != revision
 
     async def pending(self, shard):
         await self._network.lease_clock.awake.wait()

@@ -150,7 +150,7 @@ class Network:
             return
         try:
             effect()
-        except EpochLost:
+        except (EpochLost, Unavailable):
             self.note("came too late", name)
 
     def _question(self):

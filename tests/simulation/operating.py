@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from tests.simulation.loop import PROCESS
 
+from emailflow_api.jetstream.epochs import SINCE
 from emailflow_api.jetstream.naming import Names
 from emailflow_operator.adapters.data_plane import DataPlane
 from emailflow_operator.adapters.nats_connection import Page
@@ -70,6 +71,11 @@ class JetStream:
             return None
         self._remove(consumer[0])
         return {}
+
+    def epoch(self, shard):
+        """The headers of the last epoch, as far as they matter."""
+        state = self._broker.states[shard]
+        return {"Nats-Sequence": str(state.epoch), SINCE: str(state.since)} if state.epoch else None
 
     def has(self, consumer):
         """Whether this one is there."""
@@ -131,6 +137,9 @@ class Connection:
 
     async def find(self, subject):
         return await self.api(subject)
+
+    async def last(self, stream, subject):
+        return await self._call("last", lambda: self._jetstream.epoch(int(stream.rpartition("_")[2])))
 
     async def request(self, subject, data, headers=None):
         _, bucket, name = subject.split(".", 2)

@@ -203,6 +203,13 @@ class UncountedReports(ports.Reports):
         await super().write(shard, empty)
 
 
+class TrustfulReports(ports.Reports):
+    """Writes over whatever has been written meanwhile."""
+
+    def collides(self, name, revision):
+        return False
+
+
 class LazyConnection(ports.Connection):
     """Makes consumers, and leaves them as they were made."""
 
@@ -247,6 +254,9 @@ PLANTED = {
         make(Plans=DeafPlans), "does not go by PLANS in the end", "changes"
     ),
     "a report counts nobody": Planted(make(Reports=UncountedReports), "has lost its step", "changes"),
+    "a report takes another one back": Planted(
+        make(Reports=TrustfulReports), "is not acknowledged in the end", "changes"
+    ),
     "a consumer keeps its filter": Planted(make(Connection=LazyConnection), "nobody entered", "changes"),
     "a consumer knows of no other exits": Planted(
         make(Connection=LazyConnection), "an exit was overtaken", "changes"

@@ -102,6 +102,7 @@ class State(InMemoryStateStore):
 
         await self._network.insist("claim", effect)
         await self._claimed()
+        return self.epoch
 
     async def commit(self, changes):
         if self._network.chance(0.02):

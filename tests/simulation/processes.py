@@ -72,7 +72,7 @@ class Process:
         catalog = self.catalog = self._follow() if world.features.changes else world.new_catalog()
         if world.features.changes:
             more["telemetry"] = Witness(catalog, world.clock, world.decided)
-            more["reports"] = world.make.Reports(world.reports, network, self._owns)
+            more["reports"] = world.make.Reports(world.reports, network)
         return Outside(
             catalog=catalog,
             log=world.make.Log(world.broker, network),
@@ -89,12 +89,6 @@ class Process:
         for that: it goes by the plans that it has heard of."""
         if self._source is not None:
             await self.catalog.replace(await self._source.catch_up())
-
-    def _owns(self, shard):
-        """Whether nobody else has claimed it since."""
-        state = self._world.broker.states[shard]
-        store = self._world.network.claimants[state, state.epoch]
-        return store._process == self.name
 
     def _follow(self):
         """A catalog of its own that follows PLANS, as a runtime's does."""

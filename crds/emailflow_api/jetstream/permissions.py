@@ -97,7 +97,10 @@ def _runtime(names: Names, shards: int) -> Permissions:
 
 
 def _operator(names: Names, shards: int) -> Permissions:
-    """It makes streams and consumers, writes PLANS and reads REPORTS; events are none of its business."""
+    """It makes streams and consumers, writes PLANS and reads REPORTS; events are none of its business.
+
+    Of STATE it may read the epochs, which say who owns a shard.
+    """
     streams = [*_streams(names, shards), *_buckets(names, (*READ_BUCKETS, *OWN_BUCKETS))]
     publish = [f"{_API}.INFO", f"$KV.{names.bucket('PLANS')}.>"]
     for stream in streams:
@@ -106,5 +109,7 @@ def _operator(names: Names, shards: int) -> Permissions:
         publish += [f"{_API}.CONSUMER.*.{stream}", f"{_API}.CONSUMER.*.{stream}.>"]
     read = ("PLANS", "REPORTS")
     publish += [f"{_API}.DIRECT.GET.{bucket}" for bucket in _buckets(names, read)]
+    epochs = [(names.state(each), names.state_subjects(each).epoch) for each in range(shards)]
+    publish += [f"{_API}.DIRECT.GET.{stream}.{epoch}" for stream, epoch in epochs]
     subscribe = [f"{names.inbox(Role.OPERATOR)}.>", *(f"$KV.{names.bucket(each)}.>" for each in read)]
     return Permissions(tuple(publish), tuple(subscribe))

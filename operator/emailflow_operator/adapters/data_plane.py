@@ -11,6 +11,7 @@ from typing import Any
 
 from nats.aio.msg import Msg
 
+from emailflow_api.jetstream.epochs import first_epoch
 from emailflow_api.jetstream.naming import Names
 from emailflow_api.jetstream.topology import Config
 from emailflow_api.plans.entries import CURRENT
@@ -146,6 +147,18 @@ class DataPlane:
                     break
             self._consumers[stream] = found
         return self._consumers[stream]
+
+    # --- who owns what --------------------------------------------------------------------------------
+
+    async def owners(self, shards: int) -> dict[int, int]:
+        """Each shard's owner, named by its first epoch; one that nobody has owned is left out."""
+        found = {}
+        for shard in range(shards):
+            epoch = self._names.state_subjects(shard).epoch
+            last = await self._connection.last(self._names.state(shard), epoch)
+            if last is not None:
+                found[shard] = first_epoch(last)
+        return found
 
     # --- PLANS ----------------------------------------------------------------------------------------
 

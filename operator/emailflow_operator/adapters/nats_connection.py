@@ -9,7 +9,7 @@ import contextlib
 import json
 import logging
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 from nats.aio.client import Client, RawCredentials
@@ -145,6 +145,15 @@ class NatsConnection:
     async def api(self, subject: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """One call of JetStream's API, without the `$JS.API.`. Raises JetStreamRefused, NatsUnreachable."""
         return checked(await self.request(f"$JS.API.{subject}", json.dumps(body).encode() if body else b""))
+
+    async def last(self, stream: str, subject: str) -> Mapping[str, str] | None:
+        """The headers of a subject's last message, None where there is none. Raises NatsUnreachable."""
+        # The subject stands in the request's own, so that permissions can name it.
+        found = await self.request(f"$JS.API.DIRECT.GET.{stream}.{subject}", b"")
+        headers = found.headers or {}
+        if (status := headers.get("Status")) not in {None, "404"}:
+            raise NatsUnreachable(f"a direct get answered {status}")
+        return None if status else headers
 
     async def find(self, subject: str) -> dict[str, Any] | None:
         """The same, and None for what isn't there."""

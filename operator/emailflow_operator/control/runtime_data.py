@@ -22,7 +22,7 @@ from emailflow_api.jetstream.topology import (
 from emailflow_api.kinds import API_VERSION
 from emailflow_api.plans import Plans
 from emailflow_api.plans.entries import from_entries, to_entries
-from emailflow_api.reports import read_reports
+from emailflow_api.reports import of_owners, read_reports
 from emailflow_operator.adapters.data_plane import DataPlane
 from emailflow_operator.adapters.kubernetes_api import collection
 from emailflow_operator.adapters.nats_connection import Server
@@ -114,10 +114,19 @@ class RuntimeData:
         await self.durable.ask(data.connection, url=access.url, minted=access.minted)
         await self._ensure_streams(data, compiled, await self._streams_owner(owner, access), owner)
         await self._read_reports(data)
-        plans = plans_in_force(self._key, compiled, self.plans, self.reports)
+        plans = await self._in_force(data, compiled)
         if plans is not None and (plans != self.plans or self._half_written):
             await self._write(data, plans)
         return plans
+
+    async def _in_force(self, data: DataPlane, compiled: Compiled) -> Plans | None:
+        """The plans without what has drained, by the word of those who own the shards now: what goes is gone
+        for good. They are asked for only when something would go."""
+        all_of_them = plans_in_force(self._key, compiled, self.plans, {})
+        if plans_in_force(self._key, compiled, self.plans, self.reports) == all_of_them:
+            return all_of_them
+        spoken = of_owners(self.reports, await data.owners(compiled.plans.runtime.shards))
+        return plans_in_force(self._key, compiled, self.plans, spoken)
 
     async def _opened(self, access: NatsAccess) -> DataPlane:
         connection = await self._world.servers.connection(access.server)

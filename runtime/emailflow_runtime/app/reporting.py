@@ -32,7 +32,8 @@ class Reports(Protocol):
         """What was written for this shard: flow id -> report."""
 
     async def write(self, shard: int, reports: Mapping[str, FlowReport | None]) -> None:
-        """Write these (None: remove it); return when they are on disk."""
+        """Write these (None: remove it) over what was read or written last, and over nothing else; return
+        when they are on disk."""
 
     async def pending(self, shard: int) -> Mapping[str, int]:
         """How many events each flow (id) has still to look at; zeros may be left out."""
@@ -48,11 +49,13 @@ class Reporter:
         census: Census,
         reports: Reports,
         *,
+        epoch: int,
         committed: Callable[[], Awaitable[object]],
         lost: Mapping[str, int] | None = None,
     ) -> None:
-        """`committed` returns when what has been decided is on disk, by the owner. `lost`: events, by flow,
-        that were purged unread since this process began."""
+        """`epoch` names the shard's owner. `committed` returns when what has been decided is on disk, by the
+        owner. `lost`: events, by flow, that were purged unread since this process began."""
+        self._epoch = epoch
         self._committed = committed
         self._lost = lost if lost is not None else {}
         self._lost_before: dict[str, int] = {}
@@ -64,6 +67,8 @@ class Reporter:
         self._pending: Mapping[str, int] = {}
         self._hashes: dict[str, tuple[FlowPlan, str]] = {}
         self._since: dict[str, float] = {}
+        self._doubted: set[str] = set()
+        """Flows whose last report was not answered: it may come yet, unless another one comes before it."""
 
     async def run(self) -> None:
         """Acknowledge plans at once, count every few seconds. Raises EmailFlowError; then start it again."""
@@ -105,18 +110,20 @@ class Reporter:
         changes: dict[str, FlowReport | None] = {}
         for flow in flows:
             report = self._report(flow)
-            if report is not None and self._written.get(flow) != report:
+            if report is not None and (self._written.get(flow) != report or flow in self._doubted):
                 changes[flow] = report
-        gone = self._written.keys() - self._catalog.flows().keys()
+        gone = (self._written.keys() | self._doubted) - self._catalog.flows().keys()
         changes.update(dict.fromkeys(gone))
         if not changes:
             return
         # What is counted must not be taken back: programs go by what is reported.
         await self._committed()
+        self._doubted |= changes.keys()
         await self._reports.write(self._shard, changes)
+        self._doubted -= changes.keys()
         for flow, report in changes.items():
             if report is None:
-                del self._written[flow]
+                self._written.pop(flow, None)
                 self._hashes.pop(flow, None)
                 self._since.pop(flow, None)
             else:
@@ -137,6 +144,7 @@ class Reporter:
             steps=self._census.steps(plan),
             pending=self._pending.get(flow, 0),
             behind_retention=self._lost_before.get(flow, 0) + self._lost.get(flow, 0),
+            epoch=self._epoch,
         )
 
     def _has_lingered(self, flow: str) -> bool:

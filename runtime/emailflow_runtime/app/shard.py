@@ -138,7 +138,7 @@ class Shard:
     async def run(self) -> None:
         """Own the shard until cancelled. Raises EpochLost when somebody else owns it."""
         began = asyncio.get_running_loop().time()
-        await self._store.claim()
+        epoch = await self._store.claim()
         await self._clock.set()
         left = await self._store.in_hand()
         # Whoever was here before may have put words that this process has not heard of yet.
@@ -171,6 +171,7 @@ class Shard:
                         self._outside.catalog,
                         self._census,
                         reports,
+                        epoch=epoch,
                         committed=self._desk.committed,
                         lost=unread,
                     )

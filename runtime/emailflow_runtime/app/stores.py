@@ -144,8 +144,9 @@ class StateStore(Protocol):
         """The store's time as it answered, by the clock that stamps events (nanoseconds since 1970 UTC).
         Raises EpochLost when somebody else has claimed, Unavailable."""
 
-    async def claim(self) -> None:
-        """Take the epoch: from here on every other owner's writes are refused."""
+    async def claim(self) -> int:
+        """Take the epoch: from here on every other owner's writes are refused. Gives the number that names
+        this owner, higher than those of all before."""
 
     async def commit(self, changes: Sequence[Change]) -> int:
         """Store all changes under the epoch; the STATE sequence of the last one.

@@ -17,9 +17,10 @@ from emailflow_api.jetstream.naming import Names
 from emailflow_api.plans import Plans
 from emailflow_api.plans.carried import carry_over
 from emailflow_api.plans.drained import without_drained
-from emailflow_api.reports import read_reports
+from emailflow_api.reports import of_owners, read_reports
 from emailflow_runtime.adapters.jetstream.bucket_tail import BucketTail
 from emailflow_runtime.adapters.jetstream.connection import Connection
+from emailflow_runtime.adapters.jetstream.epoch import owners
 from emailflow_runtime.adapters.jetstream.plan_bucket import PlanBucket
 from emailflow_runtime.adapters.jetstream.provision import provision_flows, provision_streams, remove_flow
 from emailflow_runtime.adapters.secrets_in_memory import SecretsInMemory
@@ -101,12 +102,16 @@ class Applied:
         """Take away what nobody is in any more, as REPORTS tells, until cancelled."""
         assert self._plans is not None  # noqa: S101 - `first` comes first
         runtime = self._plans.runtime
-        tail = BucketTail(connection, Names(runtime.namespace, runtime.name).bucket("REPORTS"))
+        names = Names(runtime.namespace, runtime.name)
+        tail = BucketTail(connection, names.bucket("REPORTS"))
         await tail.start_when_there()
         while True:
             async with self._applying:
-                left = without_drained(self._plans, read_reports(tail.values))
-                if left != self._plans:
+                reports = read_reports(tail.values)
+                if without_drained(self._plans, reports) != self._plans:
+                    # Only now: it is for good, so it has to be the owner's word.
+                    shards = await owners(connection, names, runtime.shards)
+                    left = without_drained(self._plans, of_owners(reports, shards))
                     await self._make_patiently(connection, left)
             await tail.changed()
 

@@ -13,7 +13,7 @@ from emailflow_api.plans.entries import from_entries
 from emailflow_api.reports import FlowReport, encode, key
 from emailflow_operator.adapters.data_plane import DataPlane
 from emailflow_operator.adapters.link_keys import ensure_keyring
-from emailflow_operator.adapters.nats_connection import NatsConnection
+from emailflow_operator.adapters.nats_connection import NatsConnection, checked
 from emailflow_operator.adapters.together import together
 
 from .conftest import FLOW, TEMPLATE, runtime, until
@@ -51,12 +51,17 @@ class Reader:
         plans = from_entries(await self._data.read_plans())
         return set(plans.programs) if plans else set()
 
-    async def report(self, flow: str, **journeys: int) -> None:
+    async def report(self, flow: str, *, epoch: int = 0, **journeys: int) -> None:
         """Acknowledge the plan of a flow; `journeys` by revision, `now` is the current one."""
         plan = await until(lambda: self.plan(flow))
         counts = {plan.revision if name == "now" else name: count for name, count in journeys.items()}
-        report = FlowReport(plan=content_hash(plan), revision=plan.revision, journeys=counts)
+        report = FlowReport(content_hash(plan), plan.revision, counts, epoch=epoch)
         await self._data.reports.put(key(0, plan.id), encode(report))
+
+    async def claim(self) -> int:
+        """Take the epoch, as an owner of the shard does."""
+        answer = await self._nats.request(self._names.state_subjects(0).epoch, b"")
+        return int(checked(answer)["seq"])
 
     async def consumer(self, flow: str) -> Any:
         return await self._nats.find(f"CONSUMER.INFO.{self._names.events}.{self._namespace}_{flow}")
@@ -150,6 +155,35 @@ async def test_a_deleted_flow_drains_and_goes(space: Any, operator: Any, reader:
 
     assert await until(is_gone)
     assert await reader.revisions() == set()
+
+
+async def test_a_deleted_flow_stays_whatever_an_owner_before_says(
+    space: Any, operator: Any, reader: Reader
+) -> None:
+    space.apply(FLOW + "---" + TEMPLATE)
+    before = await reader.claim()
+    await reader.report("hello", epoch=before, now=1)
+    await space.becomes("emailflows", "hello", ("True", "Succeeded"))
+    space.delete("ef", "hello")
+
+    async def is_draining() -> bool:
+        plan = await reader.plan("hello")
+        return bool(plan and plan.deleted)
+
+    assert await until(is_draining)
+    owner = await reader.claim()
+    await reader.report("hello", epoch=before)
+    # Another change is made meanwhile: the report has been looked at by then.
+    space.apply(FLOW.replace("{name: hello}", "{name: other}", 1))
+    assert await until(lambda: reader.plan("other"))
+    assert await is_draining()
+
+    await reader.report("hello", epoch=owner)
+
+    async def is_gone() -> bool:
+        return await reader.plan("hello") is None
+
+    assert await until(is_gone)
 
 
 async def test_a_flow_that_comes_back_goes_on(space: Any, operator: Any, reader: Reader) -> None:

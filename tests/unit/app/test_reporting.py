@@ -9,6 +9,7 @@ from emailflow_api.reports import FlowReport
 from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.census import Census
 from emailflow_runtime.app.reporting import Reporter
+from emailflow_runtime.errors import Unavailable
 
 PROGRAM = Program(trigger=Trigger(types=("com.example.a",)), steps=(Send("hello", "end", "shop/hello"),))
 FLOW = FlowPlan(namespace="shop", name="cart", revision=content_hash(PROGRAM))
@@ -48,7 +49,7 @@ class Bucket:
 async def test_losses_are_reported_once(before, lost, reported):
     bucket = Bucket(before)
     running = asyncio.create_task(
-        Reporter(0, Catalog(PLANS), Census(), bucket, committed=on_disk, lost=lost).run()
+        Reporter(0, Catalog(PLANS), Census(), bucket, epoch=1, committed=on_disk, lost=lost).run()
     )
 
     async with asyncio.timeout(10):
@@ -67,7 +68,8 @@ async def test_nothing_is_reported_before_it_is_on_disk():
         asked.set()
         await may_write.wait()
 
-    running = asyncio.create_task(Reporter(0, Catalog(PLANS), Census(), bucket, committed=committed).run())
+    reporter = Reporter(0, Catalog(PLANS), Census(), bucket, epoch=1, committed=committed)
+    running = asyncio.create_task(reporter.run())
     async with asyncio.timeout(10):
         await asked.wait()
         assert not bucket.written.done()
@@ -75,3 +77,46 @@ async def test_nothing_is_reported_before_it_is_on_disk():
         await bucket.written
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+class Patchy:
+    """A bucket that answers to every other write only."""
+
+    def __init__(self):
+        self.writes = []
+        self.enough = asyncio.Event()
+
+    async def read(self, shard):
+        # What was not answered has not come yet.
+        return {}
+
+    async def write(self, shard, reports):
+        self.writes.append(dict(reports))
+        if len(self.writes) == 1:
+            raise Unavailable("no answer")
+        self.enough.set()
+
+    async def pending(self, shard):
+        return {}
+
+
+async def test_a_report_without_an_answer_is_written_again_though_it_says_nothing_new():
+    bucket = Patchy()
+    reporter = Reporter(0, Catalog(PLANS), Census(), bucket, epoch=7, committed=on_disk)
+    with pytest.raises(Unavailable):
+        await reporter.run()
+    # What is read now says the same as will be said, so nothing would be written.
+    bucket.read = lambda _: answered(bucket.writes[0])
+
+    running = asyncio.create_task(reporter.run())
+    async with asyncio.timeout(10):
+        await bucket.enough.wait()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+    assert bucket.writes[0] == bucket.writes[1]
+    assert bucket.writes[0][FLOW.id].epoch == 7
+
+
+async def answered(value):
+    return value

@@ -32,10 +32,11 @@ class InMemoryStateStore:
         await asyncio.sleep(0)
         return self.state.now(self.epoch)
 
-    async def claim(self) -> None:
+    async def claim(self) -> int:
         """See StateStore."""
         await asyncio.sleep(0)
         self.epoch = self.state.claim()
+        return self.epoch
 
     async def commit(self, changes: Sequence[Change]) -> int:
         """See StateStore."""

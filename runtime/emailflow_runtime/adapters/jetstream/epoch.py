@@ -10,6 +10,8 @@ import asyncio
 import logging
 import secrets
 
+from emailflow_api.jetstream.epochs import OWNER, SINCE, first_epoch
+from emailflow_api.jetstream.naming import Names
 from emailflow_runtime.adapters.jetstream.batch import Message, publish_all
 from emailflow_runtime.adapters.jetstream.connection import (
     EPOCH_LOST,
@@ -20,10 +22,6 @@ from emailflow_runtime.adapters.jetstream.connection import (
 from emailflow_runtime.adapters.jetstream.wire import Arrived
 from emailflow_runtime.errors import EpochLost, Unavailable
 
-OWNER = "EmailFlow-Owner"
-"""Names the owner who wrote an epoch, so that one whose answer was lost is known as one's own."""
-SINCE = "EmailFlow-Since"
-"""The first epoch of the same owner; the first one does not say it."""
 RETRY_AFTER = 0.2
 
 log = logging.getLogger(__name__)
@@ -76,7 +74,7 @@ class Epoch:
                     raise
                 log.info("another owner claims at the same time")
                 continue
-            self.before = since(last) if last is not None else 0
+            self.before = first_epoch(last.headers) if last is not None else 0
             self._reconnects = reconnects
             return
 
@@ -137,6 +135,13 @@ def sequence(epoch: Arrived) -> int:
     return int(epoch.headers["Nats-Sequence"])
 
 
-def since(epoch: Arrived) -> int:
-    """The sequence of its owner's first."""
-    return int(epoch.headers.get(SINCE, 0)) or sequence(epoch)
+async def owners(connection: Connection, names: Names, shards: int) -> dict[int, int]:
+    """Each shard's owner, named by its first epoch; a shard that nobody has owned is left out. Any replica
+    may answer. Raises Unavailable."""
+    found = {}
+    for shard in range(shards):
+        subject = names.state_subjects(shard).epoch
+        last = await connection.direct_get(names.state(shard), {"last_by_subj": subject})
+        if last is not None:
+            found[shard] = first_epoch(last.headers)
+    return found

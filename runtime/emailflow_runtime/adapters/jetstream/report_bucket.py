@@ -1,4 +1,8 @@
-"""REPORTS in its KV bucket, and how much each flow's consumer has still to read."""
+"""REPORTS in its KV bucket, and how much each flow's consumer has still to read.
+
+A report is written by compare-and-set over the one that was read or written before it: one that a paused
+server passes on late would say again what has been said otherwise since.
+"""
 
 from collections.abc import Mapping
 
@@ -18,33 +22,48 @@ class ReportBucket:
         self._connection = connection
         self._names = names
         self._bucket = names.bucket("REPORTS")
+        self._revisions: dict[str, int] = {}
+        """By key: the sequence of what stands there, as far as it has been read or written here."""
 
     async def read(self, shard: int) -> Mapping[str, FlowReport]:
         """See Reports."""
-        reports = await self.all()
+        reports, revisions = await self._read()
+        own = key(shard, "")
+        for name in [name for name in self._revisions if name.startswith(own)]:
+            del self._revisions[name]
+        self._revisions.update((name, at) for name, at in revisions.items() if name.startswith(own))
         return {flow: shards[shard] for flow, shards in reports.items() if shard in shards}
 
     async def all(self) -> dict[str, dict[int, FlowReport]]:
         """Every report: flow id -> shard -> report. Raises Unavailable."""
-        tail = BucketTail(self._connection, self._bucket)
+        return (await self._read())[0]
+
+    async def _read(self) -> tuple[dict[str, dict[int, FlowReport]], dict[str, int]]:
+        tail = _Revised(self._connection, self._bucket)
         await tail.start()
         await tail.close()
-        return read_reports(tail.values)
+        return read_reports(tail.values), tail.revisions
 
     async def write(self, shard: int, reports: Mapping[str, FlowReport | None]) -> None:
         """See Reports."""
-        messages = [self._message(key(shard, flow), report) for flow, report in sorted(reports.items())]
-        for start in range(0, len(messages), LARGEST_BATCH):
+        named = [(key(shard, flow), report) for flow, report in sorted(reports.items())]
+        for start in range(0, len(named), LARGEST_BATCH):
+            some = named[start : start + LARGEST_BATCH]
+            messages = [self._message(name, report) for name, report in some]
             try:
-                await publish_all(self._connection, messages[start : start + LARGEST_BATCH])
+                last = await publish_all(self._connection, messages, one_write=True)
             except JetStreamError as refused:
                 raise Unavailable(f"REPORTS takes nothing: {refused}") from refused
+            # A batch is stored in one piece.
+            first = last - len(some) + 1
+            self._revisions.update((name, first + at) for at, (name, _) in enumerate(some))
 
     def _message(self, name: str, report: FlowReport | None) -> Message:
         subject = f"$KV.{self._bucket}.{name}"
+        over = {"Nats-Expected-Last-Subject-Sequence": str(self._revisions.get(name, 0))}
         if report is None:
-            return Message(subject, b"", {"KV-Operation": "DEL"})
-        return Message(subject, encode(report), {})
+            return Message(subject, b"", {**over, "KV-Operation": "DEL"})
+        return Message(subject, encode(report), over)
 
     async def pending(self, shard: int) -> Mapping[str, int]:
         """See Reports."""
@@ -53,3 +72,16 @@ class ReportBucket:
         except JetStreamError as refused:
             raise Unavailable(f"consumers can't be listed: {refused}") from refused
         return {lag.flow: lag.events for lag in lags if lag.shard == shard}
+
+
+class _Revised(BucketTail):
+    """Knows of each key the sequence of its last message, deletions too."""
+
+    def __init__(self, connection: Connection, bucket: str) -> None:
+        super().__init__(connection, bucket)
+        self.revisions: dict[str, int] = {}
+
+    def _take(self, headers: Mapping[str, str], data: bytes) -> None:
+        super()._take(headers, data)
+        name = headers["Nats-Subject"].removeprefix(self._prefix)
+        self.revisions[name] = int(headers["Nats-Sequence"])

@@ -78,12 +78,13 @@ class JetStreamStateStore:
         info = await self._connection.api(f"STREAM.INFO.{self._stream}")
         return nanoseconds(info["ts"])
 
-    async def claim(self) -> None:
+    async def claim(self) -> int:
         """See StateStore."""
         info = await self._connection.api(f"STREAM.INFO.{self._stream}")
         self._replicated = int(info["config"].get("num_replicas", 1)) > 1
         await self._epoch.claim()
         self._written = self._epoch.sequence
+        return self._epoch.since
 
     async def commit(self, changes: Sequence[Change]) -> int:
         """See StateStore. Saying the same again is right, as long as nothing else was said meanwhile."""

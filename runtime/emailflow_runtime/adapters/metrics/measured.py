@@ -121,9 +121,9 @@ class MeasuredState:
         """See StateStore."""
         return await self._inner.now()
 
-    async def claim(self) -> None:
+    async def claim(self) -> int:
         """See StateStore."""
-        await self._inner.claim()
+        return await self._inner.claim()
 
     async def commit(self, changes: Sequence[Change]) -> int:
         """See StateStore."""
