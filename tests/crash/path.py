@@ -51,7 +51,7 @@ WAITING = re.compile(
     r"|[\w.]+\.(wait|acquire)|(placed|(self\._)?arrived)\.get"
     r"|accepted|committed|self\.committed|turn|future|expected|first|last|result|self\._closed|ask|placed\.put"
     r"|run|handing_over|self\._reconnected|self\._outside\.reconnected|mark\.reached|self\.(_relay|_desk)\.room"
-    r"|(self\._(outside\.)?catalog|shard)\.(until_released|flows_differ|ready\.wait)"
+    r"|(self\._(outside\.)?catalog|shard)\.(until_released|until_usable|flows_differ|differ_from|ready\.wait)"
 )
 """Pure waiting: for time, for a task of this process, for what others do. To be killed in it is to be killed
 before what comes next."""
@@ -112,6 +112,8 @@ HARMLESS: dict[str, frozenset[str]] = {
             "app/shard self._store.in_hand",
             "adapters/jetstream/state_store self._connection.direct_get",
             "adapters/jetstream/epoch self._connection.direct_get",
+            "adapters/jetstream/epoch owners connection.direct_get",
+            "app/flow_runner FlowRunner._hear_of_plan self.feed.standing",
             "adapters/jetstream/consent_bucket self._tail.start_when_there",
             "adapters/jetstream/consent_bucket self._tail.catch_up",
             "adapters/jetstream/consent_bucket self._tail.changed",

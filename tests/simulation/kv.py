@@ -74,11 +74,6 @@ class Plans:
         if self._seen != self._bucket.last:
             self._seen, self._plans = self._bucket.last, from_entries(self._bucket.values, self._decoded)
 
-    async def catch_up(self):
-        """What the bucket says at this call or later."""
-        await self._network.insist("plans", self._read)
-        return self._plans
-
     async def snapshots(self):
         while True:
             if self._given != self._bucket.last:

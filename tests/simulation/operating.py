@@ -14,6 +14,7 @@ from tests.simulation.loop import PROCESS
 
 from emailflow_api.jetstream.epochs import SINCE
 from emailflow_api.jetstream.naming import Names
+from emailflow_api.jetstream.topology import PLAN
 from emailflow_operator.adapters.data_plane import DataPlane
 from emailflow_operator.adapters.nats_connection import Page
 from emailflow_operator.control.runtime_data import NatsAccess, RuntimeData
@@ -65,7 +66,7 @@ class JetStream:
             return {"total": len(consumers), "consumers": [{"name": c["name"], "config": c} for c in listed]}
         if verb == "CREATE":
             consumers[consumer[0]] = body["config"]
-            self._provide(stream, consumer[0], frozenset(body["config"].get("filter_subjects", ())))
+            self._provide(stream, consumer[0], body["config"])
             return {"config": body["config"]}
         if consumers.pop(consumer[0], None) is None:
             return None
@@ -81,10 +82,11 @@ class JetStream:
         """Whether this one is there."""
         return consumer in self._consumers.get(NAMES.events, {})
 
-    def _provide(self, stream, name, filters):
+    def _provide(self, stream, name, config):
         """A flow's consumer is made, or filtered otherwise; then it keeps its position."""
         if stream != NAMES.events or name.startswith("_"):
             return
+        filters = frozenset(config.get("filter_subjects", ()))
         broker, place = self._broker, _reader(name)
         there = broker._consumers.get(place)
         if there is None:
@@ -97,6 +99,7 @@ class JetStream:
         else:
             there._wants = lambda subject: _subject(subject) in filters
             there.wake()
+        broker._consumers[place].plan = config["metadata"][PLAN]
 
     def _remove(self, name):
         consumer = self._broker._consumers.pop(_reader(name))

@@ -87,12 +87,10 @@ class Log(InMemoryEventLog):
 class State(InMemoryStateStore):
     """The port StateStore."""
 
-    def __init__(self, state, network, claimed):
+    def __init__(self, state, network):
         super().__init__(state)
         self._network = network
         self._process = PROCESS.get()
-        self._claimed = claimed
-        """Awaited when the epoch has been taken."""
 
     async def claim(self):
         def effect():
@@ -101,7 +99,6 @@ class State(InMemoryStateStore):
             self._network.note("claim", self.epoch)
 
         await self._network.insist("claim", effect)
-        await self._claimed()
         return self.epoch
 
     async def commit(self, changes):

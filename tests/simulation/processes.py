@@ -84,12 +84,6 @@ class Process:
             **more,
         )
 
-    async def _catch_up(self):
-        """What a shard that is taken over has been decided by, is known here. The shipped shard does not wait
-        for that: it goes by the plans that it has heard of."""
-        if self._source is not None:
-            await self.catalog.replace(await self._source.catch_up())
-
     def _follow(self):
         """A catalog of its own that follows PLANS, as a runtime's does."""
         world = self._world
@@ -158,7 +152,7 @@ class Owner(Process):
 
     async def _main(self):
         world = self._world
-        self.store = world.make.State(world.broker.states[0], world.network, self._catch_up)
+        self.store = world.make.State(world.broker.states[0], world.network)
         self.shards[0] = Shard(0, self.store, self._outside())
         await self.shards[0].run()
 
@@ -192,7 +186,7 @@ class Replica(Process):
 
     def _shard(self, index, outside):
         world = self._world
-        store = world.make.State(world.broker.states[index], world.network, self._catch_up)
+        store = world.make.State(world.broker.states[index], world.network)
         self.shards[index] = Watched(index, store, outside, self._failed)
         return self.shards[index]
 

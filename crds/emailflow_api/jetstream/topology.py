@@ -9,7 +9,7 @@ from typing import Any
 from emailflow_api.durations import seconds
 from emailflow_api.jetstream.naming import CONTACTS_CONSUMER, DOOR_CONSUMER, Names
 from emailflow_api.jetstream.ownership import StreamOwner
-from emailflow_api.plans import FlowPlan, Program, RuntimePlan
+from emailflow_api.plans import FlowPlan, Program, RuntimePlan, content_hash
 
 SECOND = 1_000_000_000
 OWNER_GROUP = "owner"
@@ -19,6 +19,9 @@ PIN_TIMEOUT = 30 * SECOND
 BUCKETS = ("PLANS", "REPORTS", "LEASES", "CONSENT", "ALIASES")
 MAX_FLOWS = 50_000
 """Consumers on EVENTS: one for each flow and shard."""
+PLAN = "emailflow.dev/plan"
+"""In a flow's consumer: the content hash of the plan that it was made for. Consumers come before the plans
+that need them, so whoever reads by an older plan waits for that one."""
 REPLAY_REQUESTED = "dev.emailflow.replay.requested"
 """In every flow's feed: a flow that it names reads a stretch of EVENTS again."""
 
@@ -115,14 +118,15 @@ def _owned(name: str, filters: list[str]) -> Config:
 
 
 def flow_consumer(names: Names, shard: int, flow: FlowPlan, programs: list[Program]) -> Config:
-    """A flow's durable consumer on EVENTS, named after it, filtered by what its programs react to.
+    """A flow's durable consumer on EVENTS, named after it, filtered by what its programs react to, and marked
+    with its plan.
 
     `programs` holds every revision that a journey may still be on. With more than one shard the shard's
     number is part of the name.
     """
     types = sorted({REPLAY_REQUESTED}.union(*(program.types() for program in programs)))
     config = _owned(consumer_name(flow.id, shard), [names.event_subject(shard, kind) for kind in types])
-    return {**config, **_start(flow.start_from)}
+    return {**config, **_start(flow.start_from), "metadata": {PLAN: content_hash(flow)}}
 
 
 def _start(start_from: str) -> Config:

@@ -18,10 +18,7 @@ def stream_changes(there: Config | None, wanted: Config) -> Config | None:
     """The configuration to create or update with."""
     if there is None:
         return wanted
-    wanted = {field: value for field, value in wanted.items() if field not in _FIXED}
-    if "metadata" in wanted:
-        # The server has entries of its own there.
-        wanted["metadata"] = {**(there.get("metadata") or {}), **wanted["metadata"]}
+    wanted = _with_the_servers(there, {f: value for f, value in wanted.items() if f not in _FIXED})
     return None if _says(there, wanted) else {**there, **wanted}
 
 
@@ -31,7 +28,15 @@ def consumer_changes(there: Config | None, wanted: Config) -> Config | None:
         return wanted
     kept: Config = {field: there[field] for field in _START if field in there}
     config = {**{field: value for field, value in wanted.items() if field not in _START}, **kept}
+    config = _with_the_servers(there, config)
     return None if _says(there, config) else config
+
+
+def _with_the_servers(there: Config, wanted: Config) -> Config:
+    """The server has entries of its own in what metadata there is."""
+    if "metadata" not in wanted:
+        return wanted
+    return {**wanted, "metadata": {**(there.get("metadata") or {}), **wanted["metadata"]}}
 
 
 def _says(there: Config, wanted: Config) -> bool:

@@ -16,6 +16,7 @@ from emailflow_api.plans import (
     ProviderPlan,
     Send,
     TemplatePlan,
+    content_hash,
     permissions,
 )
 from emailflow_runtime.app.stores import PlanSource
@@ -158,6 +159,11 @@ class Catalog:
         return plan is not None and all(
             revision in programs and revision not in self.programs.failed for revision in _revisions(plan)
         )
+
+    def goes_by(self, flow: str, plan: str) -> bool:
+        """Whether this is the flow's plan here, by its content hash; one without a name is any."""
+        known = self._flows.get(flow)
+        return not plan or (known is not None and content_hash(known) == plan)
 
     def flows(self) -> Mapping[str, FlowPlan]:
         """All flows by id."""

@@ -4,6 +4,7 @@ An event that can't be decided about three times is a dead letter; it stops noth
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 
@@ -14,14 +15,14 @@ from emailflow_api.plans import FlowPlan
 from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.desk import Desk
 from emailflow_runtime.app.inhand import POISONED, OneByOne
-from emailflow_runtime.app.progress import Barrier, Reading, Watermark, catch_up
+from emailflow_runtime.app.progress import RECHECK, Barrier, Reading, Watermark, catch_up
 from emailflow_runtime.app.replay import Replayer
-from emailflow_runtime.app.stores import DeadLetter, Delivered, DeliveredEvent, Feed
+from emailflow_runtime.app.stores import DeadLetter, Delivered, DeliveredEvent, Feed, Standing
 from emailflow_runtime.core.contact import Contact, event_view
 from emailflow_runtime.core.inputs import EventArrived
 from emailflow_runtime.core.publication import MAX_HOPS, hops
 from emailflow_runtime.core.replays import read_replay
-from emailflow_runtime.errors import ProgramNotFound
+from emailflow_runtime.errors import EmailFlowError, ProgramNotFound
 
 ATTEMPTS = 3
 """How often an input may fail before it is a dead letter."""
@@ -78,6 +79,7 @@ class FlowRunner:
         end = await self._barrier.end()
         suspect = await self._one_by_one.limit(self.feed)
         standing = await self.feed.take_over()
+        await self._hear_of_plan(standing)
         self.mark.advance(standing.floor)
         await catch_up(self.mark, self.feed, end)
         while True:
@@ -86,6 +88,8 @@ class FlowRunner:
             await self._catalog.until_usable(self.flow)
             batch = await self.feed.next_batch()
             events = [each for each in batch if isinstance(each, DeliveredEvent)]
+            if not self.types.issuperset([each.event.type for each in events]):
+                await self._hear_of_plan()
             await self._barrier.read(events[-1].sequence)
             for event in events:
                 if event.sequence <= suspect:
@@ -99,6 +103,24 @@ class FlowRunner:
             task = asyncio.create_task(self._acknowledge(self._desk.committed(), batch))
             self._acknowledging.add(task)
             task.add_done_callback(self._acknowledging.discard)
+
+    async def _hear_of_plan(self, standing: Standing | None = None) -> None:
+        """Return when the plan is here that the consumer was made for.
+
+        By an older one events of types that it does not know would be acknowledged undecided, and a new owner
+        would let people in on what has drained, and is gone soon.
+        """
+        while standing is None or not self._catalog.goes_by(self.flow, standing.plan):
+            if standing is not None:
+                log.info("%s waits for its plan", self.flow)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(RECHECK):
+                        await self._catalog.differ_from(self._catalog.plans)
+            try:
+                standing = await self.feed.standing()
+            except EmailFlowError as away:
+                log.info("the plan of a consumer is not known: %s", away)
+                await asyncio.sleep(RECHECK)
 
     async def _load_when_released(self, contacts: Sequence[str]) -> None:
         """Return when the flow is usable and not suspended, and these are in memory: reading them may take

@@ -209,6 +209,8 @@ class Standing(NamedTuple):
     pending: int
     delivered: int
     floor: int
+    plan: str = ""
+    """The plan that it was made for, by its content hash; empty: any."""
 
 
 class Feed(Protocol):

@@ -21,7 +21,7 @@ from emailflow_runtime.core.contact import Contact
 from emailflow_runtime.core.journey import Record
 from emailflow_runtime.errors import EpochLost, Unavailable
 
-CONTACTS = [(f"c{number}",) for number in range(20)]
+CONTACTS = [f"c{number}" for number in range(20)]
 
 
 class Held:
@@ -71,13 +71,13 @@ async def owner(connection, other, names, monkeypatch: pytest.MonkeyPatch) -> Je
 
 def steps(count, step):
     """As many changes: records at a step, and as the last one how far facts are relayed."""
-    records = [PutRecord(Record(journey(*contact, step=step))) for contact in CONTACTS[: count - 1]]
+    records = [PutRecord(Record(journey(contact, step=step))) for contact in CONTACTS[: count - 1]]
     return [*records, PutRelayPosition(len(step))]
 
 
 async def stored(store, count):
-    found = await store.records([("shop_cart", *contact) for contact in CONTACTS[: count - 1]])
-    return {record.journey.step for records in found.values() for record in records}
+    found = await store.records([("shop_cart", contact, "i1") for contact in CONTACTS[: count - 1]])
+    return {record.journey.step for record in found.values()}
 
 
 async def last_epoch(connection, names):

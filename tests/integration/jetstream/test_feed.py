@@ -3,11 +3,15 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 from tests.contract.feed.test_feed import WITHIN, acknowledged, entries, ids, take
+from tests.integration.jetstream.conftest import RUNTIME
 
+from emailflow_api.plans import End, FlowPlan, Plans, Program, Trigger, content_hash
 from emailflow_runtime.adapters.jetstream.dead_letter_reader import DeadLetterReader
 from emailflow_runtime.adapters.jetstream.event_log import JetStreamEventLog
 from emailflow_runtime.adapters.jetstream.feed import JetStreamFeeds
+from emailflow_runtime.adapters.jetstream.provision import provision_flows
 
 
 @pytest.fixture
@@ -64,3 +68,42 @@ async def test_what_is_no_event_is_kept_as_it_came(log, first, connection, names
     letters = [each async for each in DeadLetterReader(connection, names).letters()]
     assert [(each.reason, each.origin, each.log_sequence) for each in letters] == [(reason, "_contacts", 1)]
     assert (letters[0].event, letters[0].raw) == (None, data)
+
+
+PROGRAM = Program(trigger=Trigger(types=("com.example.tick",)), steps=(End(name="fin"),))
+FLOW = FlowPlan(namespace="shop", name="tips", revision="r1", start_from="Earliest")
+
+
+def plans(flow, **programs):
+    return Plans(RUNTIME, flows={"shop/tips": flow}, programs={"r1": PROGRAM, **programs})
+
+
+async def test_a_consumer_says_which_plan_it_was_made_for_and_its_holder_keeps_it(connection, names, log):
+    await provision_flows(connection, plans(FLOW))
+    feed = JetStreamFeeds(connection, names).flow(FLOW.id, 0)
+    assert (await feed.take_over()).plan == content_hash(FLOW)
+    await log.append(entries(0, 3))
+    held = await take(feed, 3)
+    changed = replace(FLOW, suspend=True)
+
+    await provision_flows(connection, plans(changed))
+
+    assert (await feed.standing()).plan == content_hash(changed)
+    await log.append(entries(3, 5))
+    # Nothing comes again, and nothing is missing.
+    assert ids(await take(feed, 2)) == [3, 4]
+    await acknowledged(feed, held)
+    await feed.close()
+
+
+async def test_a_consumer_that_is_as_it_should_be_is_left_alone(connection, names, monkeypatch):
+    await provision_flows(connection, plans(FLOW))
+    asked, api = [], connection.api
+
+    async def asking(subject, body=None):
+        asked.append(subject.split(".")[1])
+        return await api(subject, body)
+
+    monkeypatch.setattr(connection, "api", asking)
+    await provision_flows(connection, plans(FLOW))
+    assert asked == ["INFO"]

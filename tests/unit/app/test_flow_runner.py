@@ -55,26 +55,30 @@ class Desk:
 
 
 class Feed:
-    """Gives out two events, and no more."""
+    """Gives out two events, and no more. `plan`: what its consumer was made for; `then`: the same once it has
+    given out something."""
 
-    def __init__(self) -> None:
-        event = CloudEvent(id="e", source="/shop", type=KIND)
+    def __init__(self, plan: str = "", kind: str = KIND, then: str = "") -> None:
+        event = CloudEvent(id="e", source="/shop", type=kind)
+        self.plan = plan
+        self.then = then
         self._batch = [DeliveredEvent(each, 0, "", event, "ana") for each in (1, 2)]
 
     async def take_over(self) -> Standing:
-        return Standing(2, 0, 0)
+        return await self.standing()
 
     async def standing(self) -> Standing:
-        return Standing(2, 0, 0)
+        return Standing(2, 0, 0, self.plan)
 
     async def next_batch(self) -> list[DeliveredEvent]:
+        self.plan = self.then or self.plan
         batch, self._batch = self._batch, []
         if not batch:
             await asyncio.Event().wait()
         return batch
 
 
-def runner(catalog: Catalog, desk: Any = None, *, suspect: int = 0) -> FlowRunner:
+def runner(catalog: Catalog, desk: Any = None, *, suspect: int = 0, feed: Any = None) -> FlowRunner:
     async def number(*_: object) -> int:
         return suspect
 
@@ -89,10 +93,9 @@ def runner(catalog: Catalog, desk: Any = None, *, suspect: int = 0) -> FlowRunne
     one_by_one: Any = SimpleNamespace(limit=number, holding=holding)
     barrier: Any = SimpleNamespace(end=number, read=nothing)
     others: Any = None
-    feed: Any = Feed()
     return FlowRunner(
         "shop_tips",
-        feed,
+        feed or Feed(),
         desk=desk,
         catalog=catalog,
         reading=others,
@@ -146,3 +149,47 @@ async def test_a_suspension_that_comes_while_state_is_read_holds_the_events_at_h
 
 async def test_it_holds_those_that_are_taken_one_by_one_too() -> None:
     assert await decided_around_a_suspension(suspect=2) == ([], [1, 2])
+
+
+async def nothing_read() -> None:
+    pass
+
+
+async def decided_around_a_plan(before: p.Plans, after: p.Plans, feed: Feed) -> tuple[list[int], list[int]]:
+    """What is decided before a plan is heard of, and after."""
+    catalog, desk = Catalog(before), Desk(nothing_read)
+    running = asyncio.create_task(runner(catalog, desk, feed=feed).run())
+    try:
+        for _ in range(50):
+            await asyncio.sleep(0)
+        meanwhile = list(desk.decided)
+        await catalog.replace(after)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        return meanwhile, desk.decided
+    finally:
+        running.cancel()
+
+
+STALE = replace(PLANS, flows={"shop/tips": replace(FLOW, revision=OLD, earlier=())})
+MADE_FOR = p.content_hash(FLOW)
+
+
+async def test_a_new_owner_decides_by_no_older_plan_than_the_consumer_was_made_for() -> None:
+    assert await decided_around_a_plan(STALE, PLANS, Feed(MADE_FOR)) == ([], [1, 2])
+
+
+async def test_a_plan_in_between_is_not_the_one_that_is_waited_for() -> None:
+    assert await decided_around_a_plan(STALE, SUSPENDED, Feed(MADE_FOR)) == ([], [])
+
+
+async def test_an_event_that_the_plan_does_not_know_waits_for_the_plan_that_does() -> None:
+    by_the_old_one = p.content_hash(STALE.flows["shop/tips"])
+    feed = Feed(by_the_old_one, kind=NEW_EXIT, then=MADE_FOR)
+    assert await decided_around_a_plan(STALE, PLANS, feed) == ([], [1, 2])
+
+
+async def test_events_of_known_types_wait_for_no_plan() -> None:
+    # Whoever owns the flow goes on while the operator has come half-way.
+    feed = Feed(p.content_hash(STALE.flows["shop/tips"]), then=MADE_FOR)
+    assert await decided_around_a_plan(STALE, STALE, feed) == ([1, 2], [1, 2])

@@ -68,6 +68,8 @@ class Consumer:
     """A durable consumer with explicit acknowledgements, pinned to one holder at a time."""
 
     def __init__(self, stream: Stream, wants: Callable[[str], bool], start: int) -> None:
+        self.plan = ""
+        """The plan that it was made for."""
         self._stream = stream
         self._wants = wants
         self._floor = start
@@ -124,7 +126,7 @@ class Consumer:
         """How it stands."""
         self._raise_floor()
         pending = sum(self._wants(each.subject) for each in self._stream.messages[self._index :])
-        return Standing(pending, self._delivered, self._floor)
+        return Standing(pending, self._delivered, self._floor, self.plan)
 
     # --- waiting ------------------------------------------------------------------------------------
 

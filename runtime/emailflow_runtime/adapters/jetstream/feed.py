@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from emailflow_api.jetstream.naming import CONTACTS_CONSUMER, Names
-from emailflow_api.jetstream.topology import OWNER_GROUP, consumer_name
+from emailflow_api.jetstream.topology import OWNER_GROUP, PLAN, consumer_name
 from emailflow_runtime.adapters.jetstream.connection import Connection, JetStreamError
 from emailflow_runtime.adapters.jetstream.event_log import CONTACT_HEADER, REDRIVE_HEADER
 from emailflow_runtime.adapters.jetstream.unreadable import Noted, Unreadable, unheard
@@ -212,6 +212,7 @@ def _standing(info: dict[str, Any]) -> Standing:
         pending=int(info["num_pending"]),
         delivered=int(info["delivered"]["stream_seq"]),
         floor=int(info["ack_floor"]["stream_seq"]),
+        plan=(info["config"].get("metadata") or {}).get(PLAN, ""),
     )
 
 

@@ -70,6 +70,8 @@ async def _ensure_consumer(connection: Connection, stream: str, config: Config) 
         # Where it starts can't be changed, and must not be: its position is what counts now.
         start = {field: existing["config"][field] for field in _START if field in existing["config"]}
         config = {**{field: value for field, value in config.items() if field not in _START}, **start}
+        # The server has entries of its own there.
+        config["metadata"] = {**(existing["config"].get("metadata") or {}), **config.get("metadata", {})}
         if all(existing["config"].get(field) == value for field, value in config.items()):
             return
     body = {"stream_name": stream, "config": config}
