@@ -1,15 +1,14 @@
-"""The door behind a real server (uvicorn, httptools) on a free loopback port, and curl in front of it."""
+"""The door behind the real server on a free loopback port, and curl in front of it."""
 
 import asyncio
 import contextlib
 import json
-import socket
 from typing import NamedTuple
 
 import pytest
-import uvicorn
 
 from emailflow_runtime.adapters.http_door import Anonymous, FileTokens, HttpDoor, Limits
+from emailflow_runtime.adapters.http_server import HttpServer
 
 TOKEN = "mF_9.B5f-4.1JqM"
 
@@ -59,16 +58,12 @@ def read_reply(text):
 async def serve(**settings):
     log = Log()
     settings.setdefault("tokens", Anonymous())
-    config = uvicorn.Config(HttpDoor(log, **settings), http="httptools", lifespan="off", log_level="warning")
-    server = uvicorn.Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        try:
-            yield Served(f"http://127.0.0.1:{port}", port, log)
-        finally:
-            server.should_exit = True
-            await serving
+    server = HttpServer(HttpDoor(log, **settings))
+    port = await server.start("127.0.0.1", 0)
+    try:
+        yield Served(f"http://127.0.0.1:{port}", port, log)
+    finally:
+        await server.close()
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ class Pod:
             return False
         headers = {"ce-specversion": "1.0", "ce-type": kind, "ce-source": "/test", "ce-id": name}
         body = json.dumps({"name": name, "email": f"{name}@example.com"})
-        url = f"http://127.0.0.1:{json.loads(self._ports.read_text())['links']}/events"
+        url = f"http://127.0.0.1:{json.loads(self._ports.read_text())['events']}/events"
         headers["content-type"] = "application/json"
         try:
             async with (

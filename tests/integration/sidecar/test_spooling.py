@@ -90,15 +90,15 @@ async def test_a_full_spool_is_an_honest_no(tmp_path, door, sidecar, app):
     await door.stop()
     given = {"ce-specversion": "1.0", "ce-source": "/shop", "ce-type": "t", "content-type": "text/plain"}
     statuses = []
-    for number in range(6):
-        async with app.sent(process, data=b"x" * 900_000, headers={**given, "ce-id": str(number)}) as answer:
+    for number in range(18):
+        async with app.sent(process, data=b"x" * 250_000, headers={**given, "ce-id": str(number)}) as answer:
             statuses.append(answer.status)
             said = await answer.text()
-    assert statuses == [202] * 4 + [503] * 2
+    assert statuses == [202] * 16 + [503] * 2
     assert "SpoolFull" in said
     assert answer.headers["Retry-After"] == "5"
     await door.start()
-    await door.until(4)
+    await door.until(16)
 
 
 async def test_what_the_door_refuses_later_is_counted_and_kept(tmp_path, door, sidecar, app):

@@ -5,16 +5,25 @@ It takes no signals and writes no access log (URLs carry tokens); ending it is t
 
 import asyncio
 import contextlib
+import functools
+import resource
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import uvicorn
 
+from emailflow_runtime.adapters.http_server.connection import Connection
+from emailflow_runtime.adapters.http_server.crowd import Crowd
+from emailflow_runtime.adapters.http_server.limits import ServerLimits
 from emailflow_runtime.errors import EmailFlowError
 
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 STOP_WITHIN = 2
+SHARE_OF_DESCRIPTORS = 4
+"""A server's connections take this part of the process's file descriptors at most."""
+TICKS = 3
+"""Of a tenth of a second, from one look at all connections to the next."""
 
 
 class PortInUse(EmailFlowError):
@@ -24,19 +33,34 @@ class PortInUse(EmailFlowError):
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, crowd: Crowd) -> None:
+        super().__init__(config)
+        self._crowd = crowd
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look at all connections now and then."""
+        if counter % TICKS == 0:
+            self._crowd.look(asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to the process."""
         yield
 
 
+_DEFAULT_LIMITS = ServerLimits()
+
+
 class HttpServer:
     """Serves one application until closed."""
 
-    def __init__(self, app: AsgiApp) -> None:
+    def __init__(self, app: AsgiApp, limits: ServerLimits = _DEFAULT_LIMITS) -> None:
+        crowd = Crowd(limits, _room(limits.connections))
+        make: Any = functools.partial(Connection, crowd, limits)
         config = uvicorn.Config(
             app,
-            http="httptools",
+            http=make,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -46,7 +70,7 @@ class HttpServer:
             proxy_headers=False,
             timeout_graceful_shutdown=STOP_WITHIN,
         )
-        self._server = _Server(config)
+        self._server = _Server(config, crowd)
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -72,3 +96,9 @@ class HttpServer:
         self._server.should_exit = True
         if self._task is not None:
             await self._task
+
+
+def _room(wanted: int) -> int:
+    """As many connections as are wanted, or as the process has descriptors to spare for."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft // SHARE_OF_DESCRIPTORS))
