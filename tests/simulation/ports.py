@@ -328,10 +328,10 @@ class Consents(InMemoryConsents):
 
         self._known = await self._network.insist("consents", effect)
 
-    async def put(self, address, topic, *, subscribed, at):
+    async def put(self, address, topic, *, subscribed, at, event=0):
         def effect():
             self._network.note("consent", address, topic, subscribed)
-            self._broker.say(address, topic, subscribed=subscribed, at=at)
+            self._broker.say(address, topic, subscribed=subscribed, at=at, event=event)
             for hear in self._network.hearers:
                 loop.call_later(self._network.lag(), hear, address, topic, context=self._network.world)
 

@@ -28,6 +28,7 @@ from emailflow_runtime.app.stores import (
 from emailflow_runtime.app.writer import Writer
 from emailflow_runtime.core.consent import Said, read_consent
 from emailflow_runtime.core.contact import Contact
+from emailflow_runtime.core.identity import event_hash
 from emailflow_runtime.core.publication import PREFIX
 from emailflow_runtime.errors import EpochLost, RecordUnreadable, Unavailable
 
@@ -138,8 +139,8 @@ class ContactReader:
                 alone = each.sequence <= suspect
                 said = await (self._take_alone(each) if alone else self._take(each))
                 if said is not None:
-                    word, at = said.subscribed, each.at
-                    await self._consents.put(said.address, said.topic, subscribed=word, at=at)
+                    word, at, event = said.subscribed, each.at, event_hash(each.event)
+                    await self._consents.put(said.address, said.topic, subscribed=word, at=at, event=event)
             self._reading.note([(each.event.type, each.sequence) for each in events])
             task = asyncio.create_task(self._acknowledge(self._writer.barrier(), batch))
             self._acknowledging.add(task)

@@ -282,6 +282,10 @@ class Aliases(Protocol):
         """Let each identifier lead to its key unless it leads somewhere already; where they lead now."""
 
 
+REMEMBERED_WORDS = 16
+"""Subscriptions of one address to one topic that are known again when they are repeated."""
+
+
 class Consents(Protocol):
     """CONSENT, by the key of an address (`identity.contact_key`)."""
 
@@ -291,9 +295,11 @@ class Consents(Protocol):
     async def catch_up(self) -> None:
         """Return when `of` knows all that was put before this call; keeps trying while the store is away."""
 
-    async def put(self, address: str, topic: str, *, subscribed: bool, at: int) -> None:
+    async def put(self, address: str, topic: str, *, subscribed: bool, at: int, event: int = 0) -> None:
         """Return when it is on disk and `of` knows it. `at`: when it was said (nanoseconds since 1970 UTC);
-        a word that was said before the one that is known changes nothing. Raises Unavailable."""
+        a word that was said before the one that is known changes nothing. `event`: the hash of the event that
+        says so, 0: none; a subscription by one of the last `REMEMBERED_WORDS` is a repeat, and changes
+        nothing. An unsubscription always counts: its link may be followed once more. Raises Unavailable."""
 
 
 def left_in_hand(stored: InHand | None, at: int, before: int) -> InHand:

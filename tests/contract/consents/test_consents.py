@@ -82,3 +82,27 @@ async def test_of_words_that_many_hear_at_once_the_last_one_counts(backend):
 
     for consents in everybody:
         await told(consents, "a1", Consent({"offers": False}))
+
+
+async def test_a_subscription_that_is_repeated_takes_nothing_back(consents, other):
+    # A producer that got no answer sends the same event again, hours after the person has left.
+    await consents.put("a1", "offers", subscribed=True, at=1, event=7)
+    await consents.put("a1", "offers", subscribed=False, at=2, event=8)
+    await consents.put("a1", "offers", subscribed=True, at=3, event=7)
+    assert consents.of("a1") == Consent({"offers": False})
+
+    await other.consents.put("a1", "offers", subscribed=True, at=4, event=7)
+
+    assert other.consents.of("a1") == Consent({"offers": False})
+
+
+async def test_a_subscription_by_another_event_counts_and_so_does_leaving_once_more(consents):
+    await consents.put("a1", "offers", subscribed=True, at=1, event=7)
+    await consents.put("a1", "offers", subscribed=False, at=2, event=8)
+    await consents.put("a1", "offers", subscribed=True, at=3, event=9)
+    assert consents.of("a1") == Consent({"offers": True})
+
+    # The link of an old mail, followed again.
+    await consents.put("a1", "offers", subscribed=False, at=4, event=8)
+
+    assert consents.of("a1") == Consent({"offers": False})

@@ -80,6 +80,16 @@ async def test_consent_that_cant_be_read_is_a_dead_letter_and_what_follows_is_re
     assert InMemoryConsents(broker).of("a1") == Consent({"offers": False})
 
 
+async def test_a_subscription_that_a_producer_repeats_brings_nobody_back(broker: Broker, read: Read) -> None:
+    broker.append(said(1, SUBSCRIBED))
+    broker.append(said(2, UNSUBSCRIBED))
+    broker.append(said(1, SUBSCRIBED))
+
+    await read()
+
+    assert InMemoryConsents(broker).of("a1") == Consent({"offers": False})
+
+
 async def test_an_event_that_is_read_again_takes_no_later_word_back(
     broker: Broker, read: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,8 +102,8 @@ async def test_an_event_that_is_read_again_takes_no_later_word_back(
     known: list[Consent] = []
     say = broker.say
 
-    def listening(address: str, topic: str, *, subscribed: bool, at: int) -> None:
-        say(address, topic, subscribed=subscribed, at=at)
+    def listening(address: str, topic: str, *, subscribed: bool, at: int, event: int) -> None:
+        say(address, topic, subscribed=subscribed, at=at, event=event)
         known.append(InMemoryConsents(broker).of("a1"))
 
     monkeypatch.setattr(broker, "say", listening)

@@ -13,7 +13,7 @@ from emailflow_api.plans import Plans
 from emailflow_runtime.adapters.in_memory.shard_state import ShardState
 from emailflow_runtime.adapters.in_memory.stream import Consumer, Stream
 from emailflow_runtime.app.ports import Clock
-from emailflow_runtime.app.stores import DeadLetter, LogEntry
+from emailflow_runtime.app.stores import REMEMBERED_WORDS, DeadLetter, LogEntry
 
 
 class Unread(NamedTuple):
@@ -44,6 +44,7 @@ class Broker:
         self.fill = 0.0
         """The share of its bound that the log occupies."""
         self._said_at: dict[tuple[str, str], int] = {}
+        self._heard: dict[tuple[str, str], list[int]] = {}
         self._ends: dict[tuple[int, str], int] = {}
         self._consumers: dict[tuple[str, int], Consumer] = {}
         for shard in range(shards):
@@ -55,9 +56,13 @@ class Broker:
         subject = f"{entry.shard}.{entry.event.type}"
         self._ends[entry.shard, entry.event.type] = self.events.append(subject, entry)
 
-    def say(self, address: str, topic: str, *, subscribed: bool, at: int) -> None:
-        """A word about consent; one from before what is known changes nothing."""
-        if at >= self._said_at.get((address, topic), 0):
+    def say(self, address: str, topic: str, *, subscribed: bool, at: int, event: int = 0) -> None:
+        """A word about consent; one from before what is known changes nothing, nor does a repeat of a
+        subscription."""
+        heard = self._heard.setdefault((address, topic), [])
+        if at >= self._said_at.get((address, topic), 0) and not (subscribed and event in heard):
+            if subscribed and event:
+                heard[:] = [*heard, event][-REMEMBERED_WORDS:]
             self._said_at[address, topic] = at
             self.consents.setdefault(address, {})[topic] = subscribed
 

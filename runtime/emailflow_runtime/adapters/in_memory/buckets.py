@@ -41,10 +41,10 @@ class InMemoryConsents:
         """See Consents."""
         await asyncio.sleep(0)
 
-    async def put(self, address: str, topic: str, *, subscribed: bool, at: int) -> None:
+    async def put(self, address: str, topic: str, *, subscribed: bool, at: int, event: int = 0) -> None:
         """See Consents."""
         await asyncio.sleep(0)
-        self._broker.say(address, topic, subscribed=subscribed, at=at)
+        self._broker.say(address, topic, subscribed=subscribed, at=at, event=event)
 
 
 class InMemoryPlans:

@@ -1,9 +1,11 @@
 """CONSENT: what addresses have said about topics, by the address's key. Watched, so reading is instant.
 
 A value is the word and when it was said. An address may be spoken of in several shards, and a new owner reads
-events again that had been read: so a word is written by compare-and-set, and only over an earlier one.
+events again that had been read: so a word is written by compare-and-set, and only over an earlier one. A
+producer's repeat comes later than what was said since; a header tells which events have subscribed already.
 """
 
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from emailflow_api.jetstream.naming import type_tokens
@@ -15,11 +17,27 @@ from emailflow_runtime.adapters.jetstream.connection import (
     JetStreamError,
     checked,
 )
+from emailflow_runtime.app.stores import REMEMBERED_WORDS
 from emailflow_runtime.core.consent import Consent
 
 MARK = "_mark"
 """The key that owners write to see how far they have read. No address's key looks like it."""
+HEARD = "EmailFlow-Heard"
+"""The hashes of events that have subscribed, the newest last."""
 _SUBSCRIBED, _UNSUBSCRIBED = "subscribed", "unsubscribed"
+
+
+class _Word(NamedTuple):
+    """The last one about a topic. `value`: None when there is none; `revision`: what a change has to name."""
+
+    value: bytes | None = None
+    revision: int = 0
+    heard: tuple[int, ...] = ()
+
+    @property
+    def at(self) -> int:
+        """Nanoseconds since 1970 UTC; 0 where it does not say."""
+        return int((self.value or b"").decode().partition(" ")[2] or 0)
 
 
 class ConsentBucket:
@@ -53,35 +71,36 @@ class ConsentBucket:
         """See Consents."""
         await self._tail.catch_up(MARK)
 
-    async def put(self, address: str, topic: str, *, subscribed: bool, at: int) -> None:
+    async def put(self, address: str, topic: str, *, subscribed: bool, at: int, event: int = 0) -> None:
         """See Consents. Raises Unavailable, JetStreamError."""
         key = f"{address}.{type_tokens(topic)}"
         value = f"{_SUBSCRIBED if subscribed else _UNSUBSCRIBED} {at}".encode()
         # Most say something for the first time, which needs no look.
-        known, revision = (await self._stored(key)) if key in self._tail.values else (None, 0)
-        while known is None or _said_at(known) <= at:
-            expected = {"Nats-Expected-Last-Subject-Sequence": str(revision)}
+        last = (await self._stored(key)) if key in self._tail.values else _Word()
+        while last.value is None or last.at <= at:
+            if subscribed and event and event in last.heard:
+                break
+            heard = (*last.heard, event)[-REMEMBERED_WORDS:] if subscribed and event else last.heard
+            headers = {"Nats-Expected-Last-Subject-Sequence": str(last.revision)}
+            if heard:
+                headers[HEARD] = " ".join(map(str, heard))
             try:
-                answer = await self._connection.request(f"{self._prefix}{key}", value, expected)
-                known, revision = value, int(checked(answer)["seq"])
+                answer = await self._connection.request(f"{self._prefix}{key}", value, headers)
+                last = _Word(value, int(checked(answer)["seq"]), heard)
                 break
             except JetStreamError as refused:
                 if refused.code not in (EPOCH_LOST, TRY_AGAIN):
                     raise
-                known, revision = await self._stored(key)
-        self._tail.know(key, known, revision)
+                last = await self._stored(key)
+        if last.value is not None:
+            self._tail.know(key, last.value, last.revision)
 
-    async def _stored(self, key: str) -> tuple[bytes | None, int]:
-        """The value (None: there is none) and the revision that a change has to name."""
+    async def _stored(self, key: str) -> _Word:
         subject = f"{self._prefix}{key}"
         found = await self._connection.direct_get(self._stream, {"last_by_subj": subject})
         if found is None:
-            return None, 0
+            return _Word()
         headers = found.headers or {}
         gone = "KV-Operation" in headers or "Nats-Marker-Reason" in headers
-        return None if gone else found.data, int(headers["Nats-Sequence"])
-
-
-def _said_at(value: bytes) -> int:
-    """Nanoseconds since 1970 UTC; 0 where it does not say."""
-    return int(value.decode().partition(" ")[2] or 0)
+        heard = tuple(map(int, headers.get(HEARD, "").split()))
+        return _Word(None if gone else found.data, int(headers["Nats-Sequence"]), heard)
