@@ -78,12 +78,26 @@ def test_what_the_spec_says_of_pods_is_taken_over() -> None:
     deployment = made["Deployment", "emailruntime-default"]["spec"]
     spec, metadata = pod_of(made), deployment["template"]["metadata"]
     assert deployment["replicas"] == 3
-    assert spec["containers"][0]["resources"] == {"limits": {"memory": "512Mi"}}
+    assert spec["containers"][0]["resources"] == {
+        "limits": {"memory": "512Mi"},
+        "requests": {"cpu": "100m"},  # that of memory is its limit
+    }
     assert spec["containers"][0]["imagePullPolicy"] == "Never"
     assert spec["imagePullSecrets"] == [{"name": "pull"}]
     assert (spec["nodeSelector"], spec["tolerations"]) == (pod["nodeSelector"], pod["tolerations"])
     assert (metadata["annotations"]["a"], metadata["labels"]["team"]) == ("b", "shop")
     assert metadata["labels"] | deployment["selector"]["matchLabels"] == metadata["labels"]
+
+
+def test_no_pod_is_the_first_to_be_evicted() -> None:
+    """A pod without requests is BestEffort; the node's own needs and everybody else's come before it."""
+    assert pod_of(children(runtime()))["containers"][0]["resources"] == {
+        "requests": {"cpu": "100m", "memory": "128Mi"}
+    }
+    own = {"resources": {"requests": {"memory": "1Gi"}}}
+    assert pod_of(children(runtime(pod=own)))["containers"][0]["resources"] == {
+        "requests": {"cpu": "100m", "memory": "1Gi"}
+    }
 
 
 def test_every_secret_that_is_named_is_mounted_as_a_folder_and_may_come_later() -> None:

@@ -21,6 +21,8 @@ LED_HERE_SECONDS = 3
 """How long a pod that has to end serves as before: until Services lead nobody to it any more."""
 SETTINGS_HASH = "emailflow.dev/settings-hash"
 USER = 65532
+USUAL_REQUESTS = {"cpu": "100m", "memory": "128Mi"}
+"""Of a pod whose spec names no others: an idle runtime takes some 90 MB."""
 
 
 def deployment(
@@ -130,10 +132,17 @@ def _container(runtime: EmailRuntime, image: Image, mounts: list[Mount]) -> dict
     }
     if image.pull_policy:
         container["imagePullPolicy"] = image.pull_policy
-    resources = runtime.spec.pod.resources.model_dump(by_alias=True)
-    if used := {key: value for key, value in resources.items() if value}:
-        container["resources"] = used
+    container["resources"] = _resources(runtime)
     return container
+
+
+def _resources(runtime: EmailRuntime) -> dict[str, Any]:
+    """What the spec says; where it says nothing of a resource, a request, so that no pod is BestEffort."""
+    said = runtime.spec.pod.resources.model_dump(by_alias=True)
+    limits, requests = said.get("limits") or {}, said.get("requests") or {}
+    usual = {name: value for name, value in USUAL_REQUESTS.items() if name not in limits}
+    wanted = {"limits": limits, "requests": {**usual, **requests}}
+    return {key: value for key, value in wanted.items() if value}
 
 
 def _probe(path: str) -> dict[str, Any]:
