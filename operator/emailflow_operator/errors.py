@@ -73,6 +73,12 @@ class SecretNotFound(OperatorError):
     reason = "SecretNotFound"
 
 
+class SecretForbidden(OperatorError):
+    """A Secret that an EmailRuntime names for NATS, and that the operator has no right to read."""
+
+    reason = "SecretForbidden"
+
+
 class InvalidCredentials(OperatorError):
     """A credentials file, a key or a token for NATS that can't be read."""
 

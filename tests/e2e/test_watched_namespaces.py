@@ -76,8 +76,9 @@ def may(verb: str, what: str, namespace: str) -> bool:
 
 
 def test_it_has_rights_in_the_namespaces_that_it_serves_only(apart: str) -> None:
-    assert may("get", "secrets", APART)
-    assert not may("get", "secrets", "default")
+    assert may("get", "secrets/emailflow-nats", APART)
+    assert not may("get", "secrets/emailflow-nats", "default")
+    assert not may("get", "secrets/links", APART)
     assert not may("list", "emailflows", "default")
     assert not may("list", "namespaces", "default")
 

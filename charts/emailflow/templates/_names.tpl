@@ -1,5 +1,13 @@
 {{/* Names and labels. */}}
 {{- define "emailflow.fullname" -}}
+{{- $name := include "emailflow.wantedName" . -}}
+{{- if regexMatch "^(admin-)?emailruntime(-|$)" $name -}}
+{{- fail (printf "fullnameOverride or the release's name: '%s' begins as the objects of an EmailRuntime do; expected another one" $name) -}}
+{{- end -}}
+{{- $name -}}
+{{- end -}}
+
+{{- define "emailflow.wantedName" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
 {{- else -}}

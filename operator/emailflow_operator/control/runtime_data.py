@@ -29,7 +29,14 @@ from emailflow_operator.adapters.nats_connection import Server
 from emailflow_operator.control.account import shards_of
 from emailflow_operator.control.durable import Durable
 from emailflow_operator.control.world import World
-from emailflow_operator.errors import KubernetesUnreachable, NatsNotConfigured, SecretNotFound, ShardsDiffer
+from emailflow_operator.errors import (
+    KubernetesRefused,
+    KubernetesUnreachable,
+    NatsNotConfigured,
+    SecretForbidden,
+    SecretNotFound,
+    ShardsDiffer,
+)
 from emailflow_operator.reconcile.cluster import Object, name_of
 from emailflow_operator.reconcile.desired import Compiled, Reports, plans_in_force
 from emailflow_operator.reconcile.scope import RuntimeKey
@@ -73,7 +80,10 @@ class RuntimeData:
             self._data.forget()
 
     async def access(self, owner: Object) -> NatsAccess:
-        """The NATS that the spec means. Raises SecretNotFound, NatsNotConfigured, KubernetesRefused."""
+        """The NATS that the spec means.
+
+        Raises SecretNotFound, SecretForbidden, NatsNotConfigured, KubernetesRefused.
+        """
         nats = (owner.get("spec") or {}).get("nats") or {}
         if not nats.get("url"):
             if not self._world.options.nats_url:
@@ -97,7 +107,16 @@ class RuntimeData:
         reference = nats.get(member)
         if not reference:
             return ""
-        secret = await self._world.api.get(f"{collection('v1', 'Secret', self._key[0])}/{reference['name']}")
+        path = f"{collection('v1', 'Secret', self._key[0])}/{reference['name']}"
+        try:
+            secret = await self._world.api.get(path)
+        except KubernetesRefused as refused:
+            if refused.status != 403:
+                raise
+            raise SecretForbidden(
+                f"spec.nats.{member}: the operator has no right to read the Secret {reference['name']}: "
+                "name it in the chart's rbac.natsSecretNames, or give the operator a Role for it"
+            ) from None
         value = ((secret or {}).get("data") or {}).get(reference["key"])
         if value is None:
             wanted = f"{reference['name']} with the key `{reference['key']}`"

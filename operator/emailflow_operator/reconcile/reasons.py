@@ -40,6 +40,7 @@ CONDITIONS = {
     BEHIND_RETENTION: "events were purged before the flow had looked at them; its status counts them",
     "NatsNotConfigured": "the EmailRuntime names no NATS, and none was installed with the operator",
     "SecretNotFound": "a Secret that `spec.nats` names is not there, or lacks the key",
+    "SecretForbidden": "a Secret that `spec.nats` names, and that the operator has no right to read",
     "InvalidCredentials": "what the Secret holds is no credentials file",
     "KubernetesRefused": "the API server refuses one of the runtime's children; the message has its words",
     "ChildNotOurs": "one of the runtime's children has the name of an object that was not made for it",

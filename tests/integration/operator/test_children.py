@@ -134,7 +134,7 @@ def make_earlier(space: Any, owner: dict[str, Any]) -> None:
     spec = {"replicas": 1, "selector": labels, "template": template}
     objects = [{**manifest(kind, ""), "metadata": about} for kind in SOMEBODY_ELSES]
     objects.append({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": about, "spec": spec})
-    space.apply("\n---\n".join(map(json.dumps, objects)))
+    space.apply(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
 
 
 def earlier(space: Any) -> set[str]:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import yaml
 from tests.unit.chart.conftest import NAMESPACE, ROOT, Helm, Object, Rendered
 
@@ -12,6 +13,8 @@ CLUSTER_WIDE = {
     "ClusterRoleBinding",
     "CustomResourceDefinition",
     "MutatingWebhookConfiguration",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
     "ValidatingWebhookConfiguration",
 }
 
@@ -156,6 +159,14 @@ def test_install_yaml_is_what_the_defaults_make(helm: Helm) -> None:
     assert yaml.safe_load(Path(ROOT / "deploy/kustomization.yaml").read_text())["resources"] == [
         "install.yaml"
     ]
+
+
+@pytest.mark.parametrize(
+    "name", ["emailruntime", "emailruntime-x", "admin-emailruntime", "admin-emailruntime-a"]
+)
+def test_no_release_is_named_so_that_a_runtime_could_have_its_names(helm: Helm, name: str) -> None:
+    """An EmailRuntime `nats` has a Service `emailruntime-nats`: the chart's NATS must not be called so."""
+    assert "expected another one" in helm.refusal(f"fullnameOverride={name}")
 
 
 def test_a_long_release_name_still_makes_names_that_kubernetes_takes(helm: Helm) -> None:
