@@ -8,6 +8,7 @@ from emailflow_api.compile.checked_expressions import CheckedExpressions, Schema
 from emailflow_api.compile.documents import Held
 from emailflow_api.compile.filters import compile_filters
 from emailflow_api.compile.grants import Mail, check_grants, check_mail
+from emailflow_api.compile.loops import check_loops
 from emailflow_api.compile.references import not_found
 from emailflow_api.compile.report import Report
 from emailflow_api.compile.steps import StepCompiler
@@ -36,6 +37,7 @@ def compile_flow(
     (not `allowed`) is not asked."""
     later.check(report, later.FLOW, flow.spec)
     check_targets(report, flow.spec.steps)
+    check_loops(report, flow.spec.steps)
     program = _program(report, flow, around.schemas)
     policies = around.plans.policies
     name = flow.spec.policy_ref.name if flow.spec.policy_ref else around.plans.runtime.default_policy

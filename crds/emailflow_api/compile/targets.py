@@ -20,13 +20,13 @@ def check_targets(report: Report, steps: Sequence[Step]) -> None:
                     f"there is no step `{target}`",
                     f"{END}, or one of {', '.join(names)}",
                 )
-    leads_to = {step.name: _leads_to(steps, index) for index, step in enumerate(steps)}
-    reached = _reached(leads_to, names[0])
+    onwards = {step.name: leads_to(steps, index) for index, step in enumerate(steps)}
+    reached = _reached(onwards, names[0])
     for index, step in enumerate(steps):
         path = f"spec.steps[{index}]"
         if step.name not in reached:
             report.warning("Unreachable", path, f"nothing leads to the step `{step.name}`")
-        elif (following := _meant_for_another(steps, index, leads_to)) is not None:
+        elif (following := _meant_for_another(steps, index, onwards)) is not None:
             report.warning(
                 "FallsThrough",
                 path,
@@ -67,24 +67,25 @@ def _runs_on(step: Step) -> bool:
     return True
 
 
-def _leads_to(steps: Sequence[Step], index: int) -> set[str]:
+def leads_to(steps: Sequence[Step], index: int) -> set[str]:
+    """Every step, or `end`, that the step may lead to."""
     targets = {target for _, target in explicit_targets(steps[index])}
     return targets | {following(steps, index)} if _runs_on(steps[index]) else targets
 
 
-def _reached(leads_to: Mapping[str, set[str]], start: str, without: frozenset[str] = frozenset()) -> set[str]:
+def _reached(onwards: Mapping[str, set[str]], start: str, without: frozenset[str] = frozenset()) -> set[str]:
     """The steps that a journey can get to from `start`, never passing through those left out."""
     found: set[str] = set()
     ahead = [start]
     while ahead:
         name = ahead.pop()
-        if name in leads_to and name not in found and name not in without:
+        if name in onwards and name not in found and name not in without:
             found.add(name)
-            ahead += leads_to[name]
+            ahead += onwards[name]
     return found
 
 
-def _meant_for_another(steps: Sequence[Step], index: int, leads_to: Mapping[str, set[str]]) -> str | None:
+def _meant_for_another(steps: Sequence[Step], index: int, onwards: Mapping[str, set[str]]) -> str | None:
     """The step that this one runs on into, if a branch means that one for a different way out."""
     if not _runs_on(steps[index]) or index + 1 == len(steps):
         return None
@@ -94,6 +95,6 @@ def _meant_for_another(steps: Sequence[Step], index: int, leads_to: Mapping[str,
         if branch.name == here.name or after not in ways or len(ways) < 2:
             continue
         without = frozenset((after, branch.name))
-        if any(here.name in _reached(leads_to, way, without) for way in ways - {after}):
+        if any(here.name in _reached(onwards, way, without) for way in ways - {after}):
             return after
     return None

@@ -27,6 +27,7 @@ SELF_EVIDENT = frozenset(
         "TemplateTooComplex",
         "TooComplex",
         "StepNotFound",
+        "LoopWithoutWait",
         "TooLarge",
     }
 )

@@ -24,6 +24,7 @@ def evolve(journey: Journey | None, fact: f.Fact) -> Journey | None:
         case f.Advanced():
             _walk(journey, fact.path, changes)
             timers = max(journey.timers, fact.timer)
+            changes["unwaited"] = 0
             changes.update(wake_at=fact.wake_at, timer=fact.timer, timers=timers)
         case f.MailRequested():
             _walk(journey, fact.path, changes)
@@ -91,7 +92,7 @@ def _walk(journey: Journey, path: tuple[str, ...], changes: _Changes) -> None:
     passes = dict(journey.passes)
     for step in path:
         passes[step] = passes.get(step, 0) + 1
-    changes.update(step=path[-1], passes=passes)
+    changes.update(step=path[-1], passes=passes, unwaited=journey.unwaited + len(path))
 
 
 def _end(result: str, changes: _Changes) -> None:

@@ -64,6 +64,9 @@ class Journey(msgspec.Struct, frozen=True, omit_defaults=True):
     result: str = ""
     step: str = ""
     passes: dict[str, int] = {}
+    """By step, how often it was come to: what tells one pass's mail from the next one's."""
+    unwaited: int = 0
+    """Steps that were gone through since the journey last waited."""
     wake_at: int = 0
     timer: int = 0
     """Number of the armed timer; 0: none."""

@@ -66,3 +66,58 @@ def test_a_loop_is_no_surprise(findings):
         findings("{name: a, wait: {for: PT1H}}", "{name: b, branch: {cases: [{when: 'true', then: a}]}}")
         == []
     )
+
+
+SEND = "send: {templateRef: {name: hello}}"
+A, A_AGAIN = f"{{name: a, {SEND}}}", f"{{name: a, {SEND}, next: a}}"
+B_TO_A = f"{{name: b, {SEND}, next: a}}"
+LOOPS = {
+    "of one send": ([A_AGAIN], "a -> a"),
+    "of two sends": ([A, B_TO_A], "a -> b -> a"),
+    "by a branch": (
+        [A, "{name: b, branch: {cases: [{when: 'true', then: a}], otherwise: end}}"],
+        "a -> b -> a",
+    ),
+    "of a wait for no time": (
+        [A, "{name: b, wait: {for: PT0S}, next: a}"],
+        "a -> b -> a",
+    ),
+    "of no days at all": ([A, "{name: b, wait: {for: P0D}, next: a}"], "a -> b -> a"),
+    "of a condition that may hold already": (
+        ["{name: a, waitFor: {any: [{condition: 'true', then: b}], timeout: P1D, onTimeout: end}}", B_TO_A],
+        "a -> b -> a",
+    ),
+    "of a time-out at once": (
+        ["{name: a, waitFor: {any: [{types: [x.y], then: end}], timeout: PT0S, onTimeout: a}}"],
+        "a -> a",
+    ),
+    "behind the first step": (
+        ["{name: w, wait: {for: P1D}}", A_AGAIN],
+        "a -> a",
+    ),
+}
+
+
+@pytest.mark.parametrize(("lines", "way"), LOOPS.values(), ids=LOOPS.keys())
+def test_a_loop_on_which_nothing_waits_is_refused_with_its_way(compile_text, sound, lines, way):
+    found = compile_text(flow=steps(sound, *lines))
+    loops = [each for each in found.findings if each.reason == "LoopWithoutWait"]
+    assert [each.message for each in loops] == [f"nothing waits on the way {way}"]
+    assert found.plans.flows == {}
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [A, "{name: b, wait: {for: P1D}, next: a}"],
+        [A, "{name: b, wait: {until: {time: '10:00'}}, next: a}"],
+    ],
+)
+def test_a_loop_on_which_something_waits_is_fine(findings, lines):
+    assert findings(*lines) == []
+
+
+def test_a_wait_for_an_event_is_a_wait(findings):
+    wait = "{name: w, waitFor: {any: [{types: [com.example.joined], then: a}], timeout: P1D}}"
+    found = findings(A, wait)
+    assert "LoopWithoutWait" not in [reason for reason, _ in found]

@@ -1,12 +1,14 @@
 """How a journey goes through its steps: waits, branches, ends, exits, loops, revisions."""
 
+from typing import Any
+
 import pytest
 
 from emailflow_api.plans import Branch, Case, Cel, End, Exit, Program, Trigger, Until, Wait
-from emailflow_runtime.core.commands import ArmTimer, SendMail
+from emailflow_runtime.core.commands import ArmTimer, Command, KeepDeadLetter, SendMail
 from emailflow_runtime.core.contact import Contact
-from emailflow_runtime.core.facts import Advanced, Completed, Exited, MailSkipped
-from emailflow_runtime.core.inputs import TimerFired
+from emailflow_runtime.core.facts import Advanced, Completed, Exited, Gate, MailSkipped
+from emailflow_runtime.core.inputs import MailWithheld, TimerFired
 
 from .conftest import NOON, SECOND, SIGNED_UP, MakeWorld, send
 
@@ -128,16 +130,63 @@ def test_an_exit_before_the_mail_is_handed_over_explains_the_mail(make_world: Ma
     assert [type(fact) for fact in world.facts[-2:]] == [MailSkipped, Exited]
 
 
-def test_a_loop_ends_after_a_hundred_passes(make_world: MakeWorld) -> None:
-    world = make_world(Wait(name="again", next="again", duration="PT1H"))
+@pytest.mark.parametrize(
+    "wait", [{"duration": "P1D"}, {"until": Until(time="10:00")}], ids=["for a day", "until the next morning"]
+)
+def test_a_loop_on_which_something_waits_goes_on_for_years(
+    make_world: MakeWorld, wait: dict[str, Any]
+) -> None:
+    world = make_world(
+        Wait(name="pause", next="fork", **wait),
+        Branch(name="fork", next="pause", cases=(Case("false", "end"),)),
+    )
     world.event()
-    for _ in range(200):
-        if world.journey.running:
-            world.fire(world.journey.wake_at)
-    assert world.journey.passes["again"] == 100
+    days = 1000
+    for _ in range(days):
+        before = world.journey.wake_at
+        world.fire(before)
+        assert world.journey.wake_at > before
+    assert world.journey.running
+    assert world.journey.passes["pause"] == days + 1
+
+
+def test_a_mail_a_day_is_each_days_own(make_world: MakeWorld) -> None:
+    world = make_world(send(then="pause"), Wait(name="pause", next="welcome", duration="P1D"))
+    world.event()
+    mails = set()
+    for _ in range(300):
+        mail = world.journey.mail
+        assert mail is not None
+        mails.add(mail.id)
+        world.give(MailWithheld(at=world.journey.at, mail=mail.id, gates=(Gate("skipIf", "Skip", "SkipIf"),)))
+        world.fire(world.journey.wake_at)
+    assert len(mails) == 300
+    assert world.journey.running
+
+
+def test_a_loop_without_a_wait_ends_before_it_has_sent_much(make_world: MakeWorld) -> None:
+    """Of a revision from before compile refused it."""
+    world = make_world(send(then="welcome"))
+    world.event()
+    commands: tuple[Command, ...] = ()
+    while world.journey.running:
+        mail = world.journey.mail
+        assert mail is not None
+        withheld = MailWithheld(at=NOON, mail=mail.id, gates=(Gate("skipIf", "Skip", "SkipIf"),))
+        commands = world.give(withheld)
+    assert world.journey.passes["welcome"] == 100
     last = world.facts[-1]
     assert isinstance(last, Exited)
-    assert last.reason == "TooManyPasses"
+    assert (last.result, last.reason) == ("Failed", "TooManyPasses")
+    assert isinstance(commands[-1], KeepDeadLetter)
+    assert commands[-1].reason == "TooManyPasses"
+
+
+def test_a_loop_of_branches_ends_at_once(make_world: MakeWorld) -> None:
+    world = make_world(Branch(name="fork", next="fork", cases=(Case("false", "end"),)))
+    world.event()
+    assert not world.journey.running
+    assert isinstance(world.facts[-1], Exited)
 
 
 def test_a_running_journey_stays_on_its_revision(make_world: MakeWorld) -> None:

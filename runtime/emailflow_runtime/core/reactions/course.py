@@ -28,8 +28,9 @@ from emailflow_runtime.core.identity import mail_id
 from emailflow_runtime.core.journey import Enrolment, Journey
 from emailflow_runtime.core.program import CompiledProgram, holds
 
-MAX_PASSES = 100
-"""How often a journey may come to one step: a loop is a loop of mails (API, `steps`)."""
+MAX_UNWAITED = 100
+"""How many steps a journey may go through without waiting: as many as a flow has. More are a loop that takes
+no time, which compile refuses; one on which something waits is not limited."""
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -166,8 +167,8 @@ class Course:
             step = program.step(target)
             if step is None:
                 return self.exit("Exited", "StepGone")
-            if self.journey.passes.get(target, 0) + path.count(target) >= MAX_PASSES:
-                return self.exit("Exited", "TooManyPasses")
+            if self.journey.unwaited + len(path) >= MAX_UNWAITED:
+                return self._give_up(target)
             path.append(target)
             match step:
                 case Branch():
@@ -177,7 +178,7 @@ class Course:
                 case Send():
                     return self._request(step, path)
                 case Wait():
-                    wake_at = self._wake_at(step)
+                    wake_at = self._wake_at(step, again=step.name in (self.journey.step, *path[:-1]))
                     if wake_at > self.at:
                         return self.wait_until(wake_at, path)
                     target = step.next
@@ -233,10 +234,17 @@ class Course:
         )
         self.commands.append(SendMail(self.instance, mail))
 
-    def _wake_at(self, step: Wait) -> int:
+    def _give_up(self, target: str) -> None:
+        """End a journey that goes round and round."""
+        self.exit("Failed", "TooManyPasses")
+        message = f"step {target}: more than {MAX_UNWAITED} steps without a wait in between"
+        self.commands.append(KeepDeadLetter("TooManyPasses", message, self.instance))
+
+    def _wake_at(self, step: Wait, *, again: bool) -> int:
+        """When the wait ends. `again`: the journey has just left it, so that the same moment is over."""
         if step.until is not None:
             zone = self.setting.zone if step.until.timezone == "contact" else step.until.timezone
-            return next_time(self.at, step.until, zone)
+            return next_time(self.at + again, step.until, zone)
         return add(self.at, step.duration, self.setting.zone)
 
     def wait_until(self, wake_at: int, path: Sequence[str]) -> None:
