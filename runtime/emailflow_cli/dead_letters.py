@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -97,11 +97,12 @@ def show(
     creds: Creds = "",
     runtime: RuntimeName = "",
 ) -> None:
-    """Show one letter whole, with its event. The event may say things about a person."""
-    found = _run(_collect(access(nats, creds, runtime), Choice([letter], "", "", "")))
+    """Show one letter whole, with its event. The event may say things about a person; what its EventType
+    calls sensitive is hidden."""
+    found, sensitive = _run(_read(access(nats, creds, runtime), Choice([letter], "", "", "")))
     if not found:
         raise typer.Exit(1)
-    print_value({**summary(found[0]), "cloudevent": _event(found[0])}, output)
+    print_value({**summary(found[0]), "cloudevent": _event(found[0], sensitive)}, output)
 
 
 @dead_letters.command()
@@ -167,6 +168,14 @@ async def _collect(to: Access, choice: Choice) -> "list[Letter]":
         return [letter async for letter in choice.letters(connection, to)]
 
 
+async def _read(to: Access, choice: Choice) -> "tuple[list[Letter], dict[str, tuple[str, ...]]]":
+    """Letters, and the sensitive paths by type. Raises Unavailable, also where there is no runtime."""
+    async with connected(to) as connection:
+        types = (await read_catalog(connection, to.names)).plans.event_types
+        letters = [letter async for letter in choice.letters(connection, to)]
+        return letters, {each.type: each.sensitive for each in types.values()}
+
+
 async def _redrive(to: Access, choice: Choice) -> tuple[int, int]:
     from emailflow_runtime.adapters.jetstream.alias_bucket import AliasBucket
     from emailflow_runtime.adapters.jetstream.dead_letter_reader import DeadLetterReader
@@ -202,10 +211,12 @@ async def _discard(to: Access, choice: Choice) -> int:
         return len(letters)
 
 
-def _event(letter: "Letter") -> Any:
-    """The event as its JSON object; bytes that were no event as text."""
+def _event(letter: "Letter", sensitive: Mapping[str, Sequence[str]]) -> Any:
+    """The event as its JSON object, masked; bytes that were no event as text, unless any type has something
+    to hide, since it can't be told whose they are."""
     from emailflow_runtime.core.cloudevents import json_format
+    from emailflow_runtime.core.masking import HIDDEN, masked
 
     if letter.event is None:
-        return letter.raw.decode(errors="backslashreplace")
-    return json.loads(json_format.encode(letter.event))
+        return HIDDEN if any(sensitive.values()) else letter.raw.decode(errors="backslashreplace")
+    return masked(json.loads(json_format.encode(letter.event)), sensitive)

@@ -23,6 +23,7 @@ from emailflow_api.compile.runtimes import (
     runtime_of,
     warn_of_an_open_receiver,
     warn_of_no_links,
+    warn_of_what_nobody_sees,
 )
 from emailflow_api.compile.templates import TemplateCompiler
 from emailflow_api.errors import Finding
@@ -107,6 +108,7 @@ class _Compiler:
         if self._chosen.there and not self._laptop:
             warn_of_no_links(report, self._runtime)
             warn_of_an_open_receiver(report, self._runtime)
+            warn_of_what_nobody_sees(report, self._runtime)
         usable = self._chosen.there and not report.failed
         self._findings += report.findings
         self._warn_of_others()

@@ -36,12 +36,21 @@ def compile_flow(
     """Plan and program; what is wrong is in the report. What a flow may do that the runtime doesn't serve
     (not `allowed`) is not asked."""
     later.check(report, later.FLOW, flow.spec)
+    if later.MIGRATE.said(flow.spec):
+        report.warning("NoEffect", later.MIGRATE.path, f"{later.MIGRATE.what} has no effect")
     check_targets(report, flow.spec.steps)
     check_loops(report, flow.spec.steps)
     program = _program(report, flow, around.schemas)
     policies = around.plans.policies
     name = flow.spec.policy_ref.name if flow.spec.policy_ref else around.plans.runtime.default_policy
     policy = policies.get(name)
+    if not name and allowed:
+        report.warning(
+            "NoPolicy",
+            "spec.policyRef",
+            "mails go out without consent: only who wants no mail at all gets none",
+            "`policyRef` here, or in the EmailRuntime's `defaults`",
+        )
     if name and policy is None:
         not_found(report, "ContactPolicy", "spec.policyRef.name", name, policies)
     _check_sends(report, flow, around, policy, program if allowed else None)

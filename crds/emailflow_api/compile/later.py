@@ -49,6 +49,12 @@ FLOW = (
         "Drain",
     ),
 )
+MIGRATE = Later(
+    Severity.WARNING,
+    "spec.migrate",
+    lambda spec: spec.migrate and spec.revision_policy != "Migrate",
+    "migrate without `revisionPolicy: Migrate`",
+)
 TEMPLATE = (Later(Severity.WARNING, "spec.tracking", lambda spec: spec.tracking, "tracking"),)
 PROVIDER = (
     Later(
@@ -62,6 +68,7 @@ POLICY = (
     Later(Severity.WARNING, "spec.priority", lambda spec: spec.priority, "a priority"),
     Later(Severity.WARNING, "spec.tracking", lambda spec: spec.tracking, "tracking"),
     Later(Severity.WARNING, "spec.complaints", lambda spec: spec.complaints, "complaints"),
+    Later(Severity.WARNING, "spec.title", lambda spec: spec.title, "a title"),
     Later(
         Severity.WARNING,
         "spec.consent",
@@ -69,6 +76,7 @@ POLICY = (
         "asking for confirmation: DoubleOptIn counts like OptIn, so it",
     ),
 )
+RUNTIME = (Later(Severity.WARNING, "spec.readModel", lambda spec: spec.read_model, "a read model"),)
 
 
 def check(report: Report, table: tuple[Later, ...], spec: Any, *, caught: bool = False) -> None:

@@ -54,7 +54,8 @@ def _is_zero(duration: str | None) -> bool:
 
 def _ways_back(edges: Mapping[str, set[str]], start: str) -> Iterator[tuple[str, ...]]:
     """The shortest way from `start` back to it, if there is one."""
-    ahead, seen = [(start,)], {start}
+    ahead: list[tuple[str, ...]] = [(start,)]
+    seen = {start}
     while ahead:
         way = ahead.pop(0)
         for target in sorted(edges.get(way[-1], ())):

@@ -1,5 +1,7 @@
 """Providers: the ways out, and the mail catcher that stands in for them on a laptop."""
 
+import ipaddress
+
 from emailflow_api import plans as p
 from emailflow_api.compile import later
 from emailflow_api.compile.addresses import addresses, mailbox
@@ -31,6 +33,10 @@ def compile_provider(report: Report, provider: EmailProvider, *, caught: bool) -
     if spec.dkim is not None and not caught:
         key = p.SecretKey(namespace, spec.dkim.key_secret_ref.name, spec.dkim.key_secret_ref.key)
         dkim = p.Dkim(spec.dkim.domain, spec.dkim.selector, key)
+    if spec.smtp is not None and spec.smtp.tls == "None" and not _is_near(spec.smtp.host):
+        report.warning(
+            "ClearText", "spec.smtp.tls", "mails go over the network in clear", "StartTls or Implicit"
+        )
     return p.ProviderPlan(
         namespace=namespace,
         name=provider.name,
@@ -54,6 +60,16 @@ def _senders(report: Report, spec: EmailProviderSpec, *, caught: bool) -> p.Send
     if spec.from_ is not None:
         return p.Senders((spec.from_.address.rpartition("@")[2],))
     return p.Senders((EVERY_DOMAIN,) if caught else ())
+
+
+def _is_near(host: str) -> bool:
+    """Whether the host is this pod itself."""
+    if host.rstrip(".").lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def _smtp(namespace: str, smtp: Smtp) -> p.Smtp:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from emailflow_api import plans as p
+from emailflow_api.compile import later
 from emailflow_api.compile.addresses import check_address
 from emailflow_api.compile.documents import Sorted
 from emailflow_api.compile.grants import Labels, granted
@@ -94,6 +95,17 @@ def warn_of_no_links(report: Report, runtime: EmailRuntime) -> None:
         )
 
 
+def warn_of_what_nobody_sees(report: Report, runtime: EmailRuntime) -> None:
+    """Report mails that are captured where there is no inbox page. A laptop has one."""
+    if runtime.spec.delivery.mode == "Capture":
+        report.warning(
+            "CapturedUnseen",
+            "spec.delivery.mode",
+            "mails are composed and kept nowhere: only their facts (skipped, Captured) tell of them",
+            "Redirect, to see them",
+        )
+
+
 def warn_of_an_open_receiver(report: Report, runtime: EmailRuntime) -> None:
     """Report a receiver that asks nobody for a token. A laptop's is on loopback only."""
     if runtime.spec.receiver.anonymous:
@@ -111,6 +123,7 @@ def compile_runtime(report: Report, chosen: Chosen, namespaces: Labels) -> p.Run
     runtime, spec = chosen.runtime, chosen.runtime.spec
     everybody = (permissions.EVERY_NAMESPACE,) if chosen.implied else ()
     allowed = everybody or granted(spec.allowed_namespaces, namespaces)
+    later.check(report, later.RUNTIME, spec)
     check_zone(report, "spec.defaults.timezone", spec.defaults.timezone)
     if spec.delivery.to:
         check_address(report, "spec.delivery.to", spec.delivery.to)

@@ -105,10 +105,11 @@ class ContactPolicySpec(ApiModel):
     topic: Topic
     """The purpose that consent is asked for and kept by."""
     title: Annotated[list[Title], Field(max_length=50), KeyedBy("locale")] = []
-    """The topic's name for people. Absent: the topic itself."""
+    """The topic's name for people. Absent: the topic itself. Not supported yet: without effect."""
     consent: Literal["None", "OptOut", "OptIn", "DoubleOptIn"] | None = None
     """What must be there before a mail: nothing (None), no objection (OptOut), agreement (OptIn), agreement
-    confirmed by mail (DoubleOptIn). Absent: OptOut, or None when transactional."""
+    confirmed by mail (DoubleOptIn). Absent: OptOut, or None when transactional. Not supported yet: asking
+    for confirmation, so that DoubleOptIn counts like OptIn."""
     transactional: bool = False
     """True: mails that people need, such as receipts: no caps, no quiet hours, no tracking, no consent."""
     caps: Annotated[list[Cap], Field(max_length=10)] = []
@@ -118,11 +119,11 @@ class ContactPolicySpec(ApiModel):
     quiet_hours: QuietHours | None = None
     """When no mails go out. Absent: they go at any time."""
     priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
-    """Who gets the last place under a cap: the higher one."""
+    """Who gets the last place under a cap: the higher one. Not supported yet: without effect."""
     tracking: Tracking | None = None
-    """Which reactions are measured, where the template doesn't say."""
+    """Which reactions are measured, where the template doesn't say. Not supported yet: without effect."""
     complaints: Complaints | None = None
-    """When reports of spam warn or stop. Absent: they do neither."""
+    """When reports of spam warn or stop. Absent: they do neither. Not supported yet: without effect."""
     users: Namespaces = Field(default_factory=Namespaces)
     """Namespaces whose flows may use the policy, also as the runtime's default. Absent: the policy's own."""
     other_recipients: bool = False

@@ -74,7 +74,7 @@ class EventTypeSpec(ApiModel):
     contact: ContactMapping | None = None
     """Who an event is about. Absent: `data.email`, then a `subject` that is an address."""
     sensitive: Annotated[list[DataPath], Field(max_length=50)] = []
-    """Paths of data that consoles and command lines don't show."""
+    """Paths such as data.customer.email that consoles and command lines don't show."""
 
 
 class EventTypeStatus(ConditionedStatus):

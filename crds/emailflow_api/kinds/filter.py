@@ -28,7 +28,7 @@ class LeafFilter(ApiModel):
     suffix: Attributes | None = None
     """These CloudEvents attributes end with these strings, all of them."""
     cesql: Annotated[str, Field(min_length=1, max_length=2048)] | None = None
-    """A CloudEvents SQL expression (version 1.0) holds."""
+    """A CloudEvents SQL expression (version 1.0) holds. Not supported yet."""
     cel: Cel | None = None
     """A CEL expression of type bool holds; an expression that has no value (a missing field) does not."""
 

@@ -56,17 +56,21 @@ class EmailFlowSpec(ApiModel):
     suspend: bool = False
     """True holds entries, timers and mails; what is too late when it is released follows maxLateness."""
     deletion_policy: Literal["Drain", "Exit"] = "Drain"
-    """What running journeys do when the flow is deleted: finish (Drain) or end at once (Exit)."""
+    """What running journeys do when the flow is deleted: finish (Drain) or end at once (Exit). Not supported
+    yet: Exit."""
     revision_policy: Literal["Pin", "Migrate", "Drain", "Exit"] = "Pin"
     """What running journeys do when steps or expressions change: finish as they began (Pin), go on in the new
     revision at the step of the same name (Migrate), finish as they began while nobody enters before they have
-    (Drain), or end at once (Exit)."""
+    (Drain), or end at once (Exit). Not supported yet: all but Pin."""
     migrate: Annotated[dict[str, StepName], Field(max_length=100)] = {}
-    """With Migrate: old step -> new step (or `end`), only for steps that have lost their name."""
+    """With Migrate, and only then: old step -> new step (or `end`), only for steps that have lost their name.
+    Not supported yet."""
     templates: Literal["Current", "Pinned"] = "Current"
-    """Which templates running journeys use: as they are now, or as they were at entry."""
+    """Which templates running journeys use: as they are now, or as they were at entry. Not supported yet:
+    Pinned."""
     policy_ref: ObjectReference | None = None
-    """The ContactPolicy, in the runtime's namespace. Absent: the runtime's default."""
+    """The ContactPolicy, in the runtime's namespace; its `users` must let this one in. Absent: the runtime's
+    default; where there is none, mails go out without consent."""
     trigger: Trigger
     """What lets a contact in."""
     exit_on: Annotated[list[Exit], Field(max_length=20)] = []

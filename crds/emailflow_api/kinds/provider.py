@@ -58,7 +58,7 @@ class Rate(ApiModel):
     per_domain: Annotated[list[DomainRate], Field(max_length=100), KeyedBy("domain")] = []
     """Slower rates for some recipient domains."""
     warmup: Warmup | None = None
-    """A slow start. Absent: none."""
+    """A slow start. Absent: none. Not supported yet: without effect."""
 
 
 class Retry(ApiModel):
@@ -127,7 +127,7 @@ class EmailProviderSpec(ApiModel):
     )
 
     type: Literal["Smtp", "Ses", "SendGrid", "Mailchimp", "HubSpot"]
-    """Which way out."""
+    """Which way out. Not supported yet: all but Smtp."""
     smtp: Smtp | None = None
     """With type Smtp: a submission server or relay."""
     ses: Ses | None = None
@@ -154,9 +154,10 @@ class EmailProviderSpec(ApiModel):
     failover: Annotated[
         list[ObjectReference], Field(max_length=5), unique("name", "no provider may stand in failover twice")
     ] = []
-    """Providers to use, in order, while this one is out of service."""
+    """Providers to use, in order, while this one is out of service. Not supported yet: without effect."""
     feedback: Feedback | None = None
-    """How deliveries, bounces, complaints and opens come back. Absent: as returned mail, or not at all."""
+    """How deliveries, bounces, complaints and opens come back. Absent: as returned mail, or not at all. Not
+    supported yet: without effect."""
     suspend: bool = False
     """True holds all mails of this provider."""
 

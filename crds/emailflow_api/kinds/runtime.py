@@ -65,7 +65,8 @@ class Delivery(ApiModel):
     )
 
     mode: Literal["Live", "Redirect", "Capture"] = "Live"
-    """To the contacts (Live), all to one address (Redirect), or to nobody, only shown (Capture)."""
+    """To the contacts (Live), all to one address (Redirect), or to nobody (Capture): judged and composed, and
+    told of by their facts. Only `emailflow dev` shows them."""
     to: EmailAddress | None = None
     """With Redirect: the address that gets all mails."""
 
@@ -76,7 +77,8 @@ class Defaults(ApiModel):
     provider_ref: ObjectReference | None = None
     """The EmailProvider. Absent: `default`."""
     policy_ref: ObjectReference | None = None
-    """The ContactPolicy. Absent: none, and mails need no consent but respect suppression."""
+    """The ContactPolicy; it is for flows elsewhere as its `users` say. Absent: none, and mails go out without
+    consent; only who wants no mail at all gets none."""
     locale: Locale = "en"
     """The language."""
     timezone: Timezone = "UTC"
@@ -152,7 +154,8 @@ class EmailRuntimeSpec(ApiModel):
     retention: Retention = Field(default_factory=Retention)
     """How long things are kept."""
     read_model: ReadModel | None = None
-    """Where timelines, funnels and the message log are kept. Absent: a SQLite file."""
+    """Where timelines, funnels and the message log are kept. Absent: a SQLite file. Not supported yet:
+    without effect."""
     pod: Pod = Field(default_factory=Pod)
     """Settings of the runtime's pods."""
     suspend: bool = False

@@ -200,14 +200,14 @@ class Step(ApiModel):
     wait: Wait | None = None
     """Wait for a time."""
     wait_for: WaitFor | None = None
-    """Wait for events or a state of the contact."""
+    """Wait for events or a state of the contact. Not supported yet."""
     branch: Branch | None = None
     """Go different ways by conditions."""
     split: Split | None = None
-    """Go different ways by chance."""
+    """Go different ways by chance. Not supported yet."""
     set: SetTraits | None = None
-    """Change the contact's traits."""
+    """Change the contact's traits. Not supported yet."""
     emit: Emit | None = None
-    """Emit an event."""
+    """Emit an event. Not supported yet."""
     end: End | None = None
     """End the journey."""

@@ -117,7 +117,7 @@ class EmailTemplateSpec(ApiModel):
     """More header fields, name -> value (Jinja2). Never one that EmailFlow sets, or that mail systems take
     orders from (Resent-*, X-SES-*, X-MC-* and the like)."""
     tracking: Tracking | None = None
-    """Which reactions are measured. Absent: the policy says."""
+    """Which reactions are measured. Absent: the policy says. Not supported yet: without effect."""
     sample: JsonObject | None = None
     """Sample data for previews and for checks: event, trigger, contact, journey."""
 

@@ -32,6 +32,8 @@ SELF_EVIDENT = frozenset(
     }
 )
 """Findings that the object shows by itself when it is compiled alone: its author has to mend it."""
+UNTOLD = frozenset({"NoPolicy"})
+"""Warnings that are for the status and for `lint`: nothing is wrong with what is applied."""
 INCOMPATIBLE = "IncompatibleSchema"
 _SOURCE = "admission"
 
@@ -115,4 +117,5 @@ def _warnings(document: Document, lister: Lister) -> Iterable[Finding]:
     compiled = compile_resources(
         [*neighbours.of(document), document], runtime=neighbours.runtime_for(document)
     )
-    return [each for each in compiled.findings if each.subject == document.subject]
+    about = [each for each in compiled.findings if each.subject == document.subject]
+    return [each for each in about if each.reason not in UNTOLD]

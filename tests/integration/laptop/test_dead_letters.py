@@ -217,3 +217,17 @@ def test_letters_are_shown_whole_and_thrown_away(dev, operator):
     assert (nothing.returncode, gone.returncode) == (2, 0)
     assert [each["id"] for each in operator.letters()] == [other["id"]]
     assert operator.run("show", str(letter["id"])).returncode == 1
+
+
+def test_what_a_contract_calls_sensitive_is_not_shown(dev, operator):
+    hides = CONTRACT.replace("schema: {type: object, required: [REQUIRED]}", "sensitive: [data.email]")
+    declare(dev, BROKEN + hides)
+    until_declared(dev, "ready")
+    sign_up(dev)
+    assert until(lambda: len(operator.letters()) == 1)
+    (letter,) = operator.letters()
+
+    shown = operator.run("show", str(letter["id"]), "-o", "json")
+
+    assert "ana@example.com" not in shown.stdout
+    assert json.loads(shown.stdout)["cloudevent"]["data"] == {"name": "Ana", "email": "(sensitive)"}

@@ -16,8 +16,7 @@ SOUND = {
     "provider": HEAD
     + "kind: EmailProvider\nmetadata: {name: relay}\n"
     + "spec: {type: Smtp, smtp: {host: smtp.example.com}, from: {address: shop@example.com}}\n",
-    "policy": HEAD + "kind: ContactPolicy\nmetadata: {name: offers}\n"
-    "spec: {topic: offers, title: [{locale: en, text: Offers}]}\n",
+    "policy": HEAD + "kind: ContactPolicy\nmetadata: {name: offers}\nspec: {topic: offers}\n",
     "template": HEAD
     + "kind: EmailTemplate\nmetadata: {name: hello}\nspec: {subject: Hello, html: <p>Hello</p>}\n",
     "event": HEAD + "kind: EventType\nmetadata: {name: joined}\nspec: {type: com.example.joined}\n",
