@@ -45,6 +45,12 @@ class EpochLost(EmailFlowError):
     reason = "EpochLost"
 
 
+class MessageTooLarge(EmailFlowError):
+    """More than NATS takes in one message. It would be refused each time, so nobody tries again."""
+
+    reason = "TooLarge"
+
+
 class RecordUnreadable(EmailFlowError):
     """What STATE holds about one contact can't be read by this version: what needs it can't be decided."""
 

@@ -27,7 +27,7 @@ from emailflow_runtime.app.stores import (
 )
 from emailflow_runtime.app.writer import Writer
 from emailflow_runtime.core.consent import Said, read_consent
-from emailflow_runtime.core.contact import Contact
+from emailflow_runtime.core.contact import Contact, contact_weight
 from emailflow_runtime.core.identity import event_hash
 from emailflow_runtime.core.publication import PREFIX
 from emailflow_runtime.errors import EpochLost, RecordUnreadable, Unavailable
@@ -90,7 +90,8 @@ class Contacts:
             if not self._writing[contact.key]:
                 del self._writing[contact.key]
 
-        self._writer.submit((PutContact(contact),)).add_done_callback(stored)
+        put = PutContact(contact, contact_weight(contact))
+        self._writer.submit((put,)).add_done_callback(stored)
 
     def _evict(self, coming: int) -> None:
         surplus = len(self._known) + coming - self._capacity
@@ -182,9 +183,12 @@ class ContactReader:
     async def _apply(self, delivered: DeliveredEvent) -> None:
         before = await self._contacts.fetch(delivered.contact)
         mapping = self._catalog.mapping(delivered.event.type)
-        after = mapping.apply(before, delivered.event, delivered.sequence)
+        refused: list[str] = []
+        after = mapping.apply(before, delivered.event, delivered.sequence, refused.append)
         if after is not before:
             self._contacts.put(after)
+        for message in refused:
+            await self._dead(delivered, message, "TooLarge")
 
     async def _acknowledge(self, committed: asyncio.Future[int], batch: Sequence[Delivered]) -> None:
         await committed

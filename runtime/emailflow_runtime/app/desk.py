@@ -14,6 +14,7 @@ from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.census import Census
 from emailflow_runtime.app.contacts import Contacts
 from emailflow_runtime.app.enrolments import Enrolments, Entry
+from emailflow_runtime.app.fitting import fitting
 from emailflow_runtime.app.relay import Parcel, Relay
 from emailflow_runtime.app.stores import (
     Change,
@@ -36,6 +37,7 @@ from emailflow_runtime.core.commands import (
     RecordFact,
     SendMail,
 )
+from emailflow_runtime.core.contact import MAILS_COUNTED
 from emailflow_runtime.core.facts import Fact
 from emailflow_runtime.core.inputs import EventArrived, Input
 from emailflow_runtime.core.journey import Journey, Record
@@ -45,10 +47,15 @@ from emailflow_runtime.core.reactions.course import Setting
 from emailflow_runtime.core.reactions.mailing import Delivery
 from emailflow_runtime.core.reactions.react import react
 from emailflow_runtime.core.remembering import end, remember
+from emailflow_runtime.core.weights import event_weight, fact_weight, journey_weight
 from emailflow_runtime.errors import ProgramNotFound
 
 ENTERING = 3
 """Journeys, at most, that an event touches beside those that it ends."""
+
+UNTOLD = 1 << 20
+"""Bytes of facts of one enrolment that are not in EVENTS yet, with which no event is decided on: a record
+carries those of its place."""
 
 Done = asyncio.Future[int]
 
@@ -84,6 +91,8 @@ class Desk:
         self._arm = arm
         self._telemetry = telemetry
         self._keeping: set[asyncio.Task[None]] = set()
+        self._told = asyncio.Event()
+        self._most_untold = min(UNTOLD, relay.largest // 4)
 
     async def load(self, flow: str, contacts: Sequence[str]) -> None:
         """Bring what deciding about these contacts in this flow needs into memory, in one go."""
@@ -119,6 +128,8 @@ class Desk:
         before = self._contacts.known(contact)
         if horizon and mail not in before.sent:
             kept = {id_: moment for id_, moment in before.sent.items() if moment > at - horizon}
+            for oldest in list(kept)[: max(len(kept) + 1 - MAILS_COUNTED, 0)]:
+                del kept[oldest]
             self._contacts.put(replace(before, sent={**kept, mail: at}))
 
     def release(self, contact: str, mail: str) -> None:
@@ -149,16 +160,24 @@ class Desk:
         entry = await self._enrolments.fetch(key)
         if entry.enrolment.partial and isinstance(arrived, EventArrived):
             await self._enrolments.bring_back(entry, needed_places(setting, arrived))
-        commands = react(setting, entry.enrolment, arrived, delivery or Delivery())
+        if entry.untold > self._most_untold and isinstance(arrived, EventArrived):
+            await self._until_told(entry)
+        reacted = react(setting, entry.enrolment, arrived, delivery or Delivery())
+        commands = tuple(fitting(entry, reacted, arrived, self._relay.largest))
         self._apply(key, entry, setting, arrived, commands)
         return commands
+
+    async def _until_told(self, entry: Entry) -> None:
+        """Return when so little of an enrolment is not in EVENTS that its records can carry more."""
+        while entry.untold > self._most_untold:
+            self._told.clear()
+            await self._told.wait()
 
     async def adopt(self, record: Record, sequence: int) -> None:
         """Take up the facts that this record, committed at a STATE sequence, may not have relayed."""
         journey = record.journey
         entry = await self.entry((journey.flow, journey.contact))
-        unpublished = entry.unpublished.setdefault(journey.instance, [])
-        unpublished.extend(record.facts)
+        entry.tell(journey.instance, record.facts)
         self._relay.put(self._parcel(sequence, entry, journey, record.facts))
 
     async def room(self) -> None:
@@ -240,7 +259,8 @@ class Desk:
         enrolment.ended.pop(instance, None)
         self._telemetry.folded(before, after, fact)
         self._census.moved(before, after)
-        entry.unpublished.setdefault(instance, []).append(fact)
+        entry.tell(instance, (fact,))
+        entry.weight += _open_weight(after) - _open_weight(before)
         if fact.applied:
             enrolment.ignored = ()
         elif before is not None and after.applied is before.applied:
@@ -260,7 +280,9 @@ class Desk:
         journey = entry.enrolment.journeys[instance]
         record = Record(journey, tuple(entry.unpublished.get(instance, ())))
         once = setting.flow.reentry == "Once"
-        return PutRecord(record, finished_expiry(journey, once=once, dedupe=self._dedupe()))
+        expires = finished_expiry(journey, once=once, dedupe=self._dedupe())
+        weight = event_weight(journey.event) + sum([fact_weight(fact) for fact in record.facts])
+        return PutRecord(record, expires, weight)
 
     def _submit(
         self,
@@ -288,7 +310,6 @@ class Desk:
         self._writer.submit(changes).add_done_callback(committed)
 
     def _parcel(self, sequence: int, entry: Entry, journey: Journey, made: Sequence[Fact]) -> Parcel:
-        unpublished = entry.unpublished[journey.instance]
         runtime, flow, contact = self._catalog.plans.runtime.id, journey.flow, journey.contact
         events = [
             publish(fact, runtime=runtime, flow=flow, contact=contact, cause=journey.event) for fact in made
@@ -296,9 +317,8 @@ class Desk:
 
         def published() -> None:
             # The relay keeps the order of the commits, so these are the oldest.
-            del unpublished[: len(made)]
-            if not unpublished and entry.unpublished.get(journey.instance) is unpublished:
-                del entry.unpublished[journey.instance]
+            entry.told(journey.instance, len(made))
+            self._told.set()
 
         return Parcel(sequence, [LogEntry(event, contact, self._shard) for event in events], published)
 
@@ -330,3 +350,7 @@ def _slices(touched: dict[str, int]) -> list[dict[str, int]]:
         found.append(dict(rest[:cut]))
         rest = rest[cut:]
     return [*found, dict(rest)]
+
+
+def _open_weight(journey: Journey | None) -> int:
+    return journey_weight(journey) if journey is not None and not journey.finished else 0

@@ -16,6 +16,7 @@ from emailflow_runtime.app.stores import EnrolmentKey, StateStore
 from emailflow_runtime.core.facts import Fact
 from emailflow_runtime.core.journey import Enrolment
 from emailflow_runtime.core.remembering import take_in
+from emailflow_runtime.core.weights import fact_weight, journey_weight
 from emailflow_runtime.errors import RecordUnreadable
 
 CAPACITY = 20_000
@@ -27,16 +28,34 @@ UNREADABLE = 1000
 
 
 class Entry(msgspec.Struct):
-    """One enrolment in memory. `unpublished` holds, by instance, the facts that are not in EVENTS yet."""
+    """One enrolment in memory. `unpublished` holds, by instance, the facts that are not in EVENTS yet,
+    `untold` is what they weigh, `weight` what the open journeys do (bytes)."""
 
     enrolment: Enrolment
     unpublished: dict[str, list[Fact]] = {}
     in_flight: int = 0
+    untold: int = 0
+    weight: int = 0
 
     @property
     def idle(self) -> bool:
         """Whether STATE and EVENTS know all of it."""
         return not self.in_flight and not self.unpublished
+
+    def tell(self, instance: str, facts: Iterable[Fact]) -> None:
+        """Note facts that EVENTS has to be told of."""
+        unpublished = self.unpublished.setdefault(instance, [])
+        for fact in facts:
+            unpublished.append(fact)
+            self.untold += fact_weight(fact)
+
+    def told(self, instance: str, count: int) -> None:
+        """The oldest facts of this place are in EVENTS."""
+        unpublished = self.unpublished[instance]
+        self.untold -= sum([fact_weight(fact) for fact in unpublished[:count]])
+        del unpublished[:count]
+        if not unpublished:
+            del self.unpublished[instance]
 
 
 class Enrolments:
@@ -120,7 +139,9 @@ class Enrolments:
             while len(self._unreadable) > UNREADABLE:
                 del self._unreadable[next(iter(self._unreadable))]
         else:
-            self._entries.setdefault(key, Entry(found or Enrolment(flow=key[0], contact=key[1])))
+            enrolment = found or Enrolment(flow=key[0], contact=key[1])
+            weight = sum([journey_weight(each) for each in enrolment.journeys.values() if not each.finished])
+            self._entries.setdefault(key, Entry(enrolment, weight=weight))
 
     def _evict(self, coming: int) -> None:
         surplus = len(self._entries) + coming - self._capacity

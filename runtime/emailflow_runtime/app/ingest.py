@@ -13,6 +13,7 @@ from typing import NamedTuple
 from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.contracts import ContractBroken, Contracts, UnknownType
 from emailflow_runtime.app.stores import Aliases, DeadLetter, DeadLetters, EventLog, LogEntry
+from emailflow_runtime.core.cloudevents.errors import TooLarge
 from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.core.identity import shard_of
 from emailflow_runtime.core.publication import PREFIX
@@ -23,6 +24,9 @@ FULL = 0.9
 LOOK_EVERY = 1.0
 MAX_WAITING = 20_000
 MAX_BATCH = 500
+MAX_BYTES = 4 << 20
+ENVELOPE = 65_536
+"""Bytes that the headers of a message may take: what JetStream takes, and more than all attributes may."""
 GROUPS_AHEAD = 1
 """Groups that wait for the one that is being written."""
 RECEIVER = "_receiver"
@@ -67,6 +71,9 @@ class LogIngest:
         """See Ingest."""
         if event.type.startswith(PREFIX):
             raise ReservedType(f"type: {PREFIX}* is what EmailFlow itself says, expected a type of your own")
+        if (size := len(event.data or b"")) + ENVELOPE > self._log.largest:
+            # NATS would take less, and cut the connection that everything here shares.
+            raise TooLarge(f"data: expected at most {self._log.largest - ENVELOPE} bytes, got {size}")
         if not await self._fulfils_contract(event):
             return
         if self._full:
@@ -116,7 +123,7 @@ class LogIngest:
     async def _place_groups(self, placed: "asyncio.Queue[_Placed]") -> None:
         while True:
             await self._wake.wait()
-            group = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+            group = self._next_group()
             if not self._waiting:
                 self._wake.clear()
             # Whoever has gone meanwhile was told nothing, so nothing need be stored.
@@ -129,6 +136,14 @@ class LogIngest:
                 _refuse(group, error)
             else:
                 await placed.put(_Placed(group, entries))
+
+    def _next_group(self) -> list[_Waiting]:
+        group: list[_Waiting] = []
+        size = 0
+        while self._waiting and len(group) < MAX_BATCH and size < MAX_BYTES:
+            group.append(self._waiting.popleft())
+            size += len(group[-1].event.data or b"")
+        return group
 
     async def _append_groups(self, placed: "asyncio.Queue[_Placed]") -> None:
         while True:

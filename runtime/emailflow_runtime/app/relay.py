@@ -5,22 +5,29 @@ publishes again what lies above the committed position, and readers drop repeats
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from math import inf
 from typing import NamedTuple
 
 from emailflow_runtime.app.stores import EventLog, LogEntry
-from emailflow_runtime.errors import Unavailable
+from emailflow_runtime.core.weights import event_weight
+from emailflow_runtime.errors import MessageTooLarge, Unavailable
 
 MAX_BATCH = 500
 MOMENT = 0.02
 """Seconds between batches that are small: a batch costs the server as much as 200 messages in it."""
 ENOUGH = 200
+MAX_BYTES = 4 << 20
 ROOM = 10_000
 """Facts that may wait before readers read no further."""
+ROOM_BYTES = 32 << 20
+"""What they may weigh."""
 RETRY_AFTER = 0.5
 """Seconds between attempts while EVENTS can't be written."""
+
+log = logging.getLogger(__name__)
 
 
 class Parcel(NamedTuple):
@@ -29,6 +36,11 @@ class Parcel(NamedTuple):
     sequence: int
     entries: Sequence[LogEntry]
     published: Callable[[], None]
+
+    @property
+    def size(self) -> int:
+        """Bytes of its facts."""
+        return sum([len(entry.event.data or b"") for entry in self.entries])
 
 
 class Relay:
@@ -44,15 +56,22 @@ class Relay:
         self._room = asyncio.Event()
         self._room.set()
         self._waiting = 0
+        self._bytes = 0
         self._published_at = 0.0
+
+    @property
+    def largest(self) -> int:
+        """Bytes that one message may have."""
+        return self._log.largest
 
     def put(self, parcel: Parcel) -> None:
         """Queue facts that have just been committed."""
         self._parcels.append(parcel)
         self._waiting += len(parcel.entries)
+        self._bytes += parcel.size
         self._idle.clear()
         self._wake.set()
-        if self._waiting > ROOM:
+        if self._waiting > ROOM or self._bytes > ROOM_BYTES:
             self._room.clear()
 
     def backlog(self) -> int:
@@ -87,14 +106,19 @@ class Relay:
 
     def _next(self) -> list[Parcel]:
         parcels: list[Parcel] = []
-        size = 0
-        while self._parcels and (not parcels or size + len(self._parcels[0].entries) <= MAX_BATCH):
-            size += len(self._parcels[0].entries)
+        count = size = 0
+        while self._parcels and (not parcels or self._fits(count, size)):
             parcels.append(self._parcels.popleft())
-        self._waiting -= size
-        if self._waiting <= ROOM:
+            count, size = count + len(parcels[-1].entries), size + parcels[-1].size
+        self._waiting -= count
+        self._bytes -= size
+        if self._waiting <= ROOM and self._bytes <= ROOM_BYTES:
             self._room.set()
         return parcels
+
+    def _fits(self, count: int, size: int) -> bool:
+        parcel = self._parcels[0]
+        return count + len(parcel.entries) <= MAX_BATCH and size + parcel.size <= MAX_BYTES
 
     async def _publish(self, parcels: Sequence[Parcel]) -> None:
         entries = [entry for parcel in parcels for entry in parcel.entries]
@@ -104,6 +128,10 @@ class Relay:
                 break
             except Unavailable:
                 await asyncio.sleep(RETRY_AFTER)
+            except MessageTooLarge as refused:
+                # Not to be told at all is what becomes of it: all others wait behind it.
+                entries = [each for each in entries if event_weight(each.event) < self.largest // 2]
+                log.error("a fact is not told: %s", refused, extra={"reason": refused.reason})
         for parcel in parcels:
             parcel.published()
         # Parcels of one commit share its last sequence; while one of them waits, none of it is done with.

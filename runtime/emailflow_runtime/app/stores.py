@@ -32,9 +32,14 @@ class LogEntry(msgspec.Struct, frozen=True):
 class EventLog(Protocol):
     """EVENTS."""
 
+    @property
+    def largest(self) -> int:
+        """Bytes that one message may have, with its headers; the same for STATE and DEADLETTER."""
+
     async def append(self, entries: Sequence[LogEntry]) -> None:
         """Return when all of them are on disk, in this order. Raises Unavailable when that is not known:
-        then some may be there, and appending them again is right (repeats change nothing)."""
+        then some may be there, and appending them again is right (repeats change nothing). Raises
+        MessageTooLarge when one of them never can be; then others may be there, too."""
 
     async def last_sequence(self, shard: int) -> int:
         """The sequence of a shard's last event, 0 when there is none. Raises Unavailable."""
@@ -53,16 +58,18 @@ class EventLog(Protocol):
 
 
 class PutRecord(msgspec.Struct, frozen=True):
-    """Store a journey's record. `expires` in seconds, 0: never."""
+    """Store a journey's record. `expires` in seconds, 0: never. `weight` is its size in bytes, at most."""
 
     record: Record
     expires: int = 0
+    weight: int = 0
 
 
 class PutContact(msgspec.Struct, frozen=True):
-    """Store a contact."""
+    """Store a contact. `weight` is its size in bytes, about."""
 
     contact: Contact
+    weight: int = 0
 
 
 class PutSeen(msgspec.Struct, frozen=True):
@@ -120,7 +127,10 @@ class RecordHead(NamedTuple):
 
 def belong_together(changes: Sequence[Change]) -> bool:
     """Whether two of them are records of one enrolment. Each says up to where events have been decided, so
-    that one without the other would let a redelivery pass that has still to be decided."""
+    that one without the other would let a redelivery pass that has still to be decided. Or whether what is in
+    hand is among them: that it is not any more must not be stored without what became of it."""
+    if any(isinstance(change, PutInHand) for change in changes):
+        return len(changes) > 1
     journeys = [change.record.journey for change in changes if isinstance(change, PutRecord)]
     return len({(each.flow, each.contact) for each in journeys}) < len(journeys)
 
@@ -153,7 +163,8 @@ class StateStore(Protocol):
 
         Returns only when they are on disk, and keeps trying while the store is away. Changes without an
         order between them may be stored one by one; what belongs together (`belong_together`) is stored whole
-        or not at all. Raises EpochLost.
+        or not at all. Raises EpochLost; and MessageTooLarge, or the store's own words, when it refuses them
+        for good: what is in memory is wrong then, so that the owner has to end.
         """
 
     async def enrolments(

@@ -18,9 +18,14 @@ from emailflow_runtime.app.stores import (
     PutSeen,
     StateStore,
 )
+from emailflow_runtime.core.weights import MARK
 
 MAX_GROUP = 900
 """Changes in one commit; JetStream takes at most 1,000 messages in a batch."""
+MAX_BYTES = 4 << 20
+"""What they weigh: nats-server needs seconds for more, and an answer has to come within a few."""
+SMALL = 1024
+"""Bytes of a change that says nothing of its weight."""
 
 
 class Writer:
@@ -80,9 +85,12 @@ class Writer:
 
     def _next_group(self) -> list[tuple[Sequence[Change], asyncio.Future[int]]]:
         group: list[tuple[Sequence[Change], asyncio.Future[int]]] = []
-        size = 0
-        while self._waiting and (not group or size + len(self._waiting[0][0]) <= MAX_GROUP):
-            size += len(self._waiting[0][0])
+        count = size = 0
+        while self._waiting:
+            changes = self._waiting[0][0]
+            count, size = count + len(changes), size + sum([_weight(each) for each in changes])
+            if group and (count > MAX_GROUP or size > MAX_BYTES):
+                break
             group.append(self._waiting.popleft())
         if not self._waiting:
             self._wake.clear()
@@ -93,6 +101,20 @@ def coalesce(changes: Sequence[Change]) -> list[Change]:
     """One change for each thing that changes, the last: a record carries the facts of those before it, so the
     last one says it all."""
     return list({_identity(change): change for change in changes}.values())
+
+
+def _weight(change: Change) -> int:
+    match change:
+        case PutRecord(weight=weight):
+            return SMALL + weight
+        case PutContact(weight=weight):
+            return SMALL + weight
+        case PutSeen(hashes=hashes):
+            return SMALL + MARK * len(hashes)
+        case PutRelayPosition() | PutInHand():
+            return SMALL
+        case _:
+            assert_never(change)
 
 
 def _identity(change: Change) -> object:

@@ -5,6 +5,7 @@ never keys.
 """
 
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,6 +19,12 @@ from emailflow_runtime.core.identity import contact_key, event_hash, normalize_a
 
 REMEMBERED = 32
 """How many applied events a contact remembers."""
+LONGEST_TEXT = 1024
+"""Characters of an id, a name, a locale, a time zone. A longer one counts as absent."""
+LARGEST_TRAITS = 65_536
+"""Bytes of a contact's traits together, as they are stored."""
+MAILS_COUNTED = 10_000
+"""Mails of one contact that count under caps, the newest: no cap allows more."""
 DEFAULT_MAPPING = ContactMapping(email="event.data.email")
 """For types without an EventType; `identify` then falls back to a `subject` that is an address."""
 
@@ -64,6 +71,16 @@ class Contact(msgspec.Struct, frozen=True, omit_defaults=True):
         }
 
 
+def contact_weight(contact: Contact) -> int:
+    """What a contact weighs as it is stored, in bytes, about."""
+    traits = _encoded(contact.traits) if contact.traits else 0
+    return 300 + traits + 45 * len(contact.sent) + len(contact.id) + len(contact.email) + len(contact.name)
+
+
+def _encoded(traits: dict[str, Any]) -> int:
+    return len(msgspec.msgpack.encode(traits))
+
+
 class Identifiers(NamedTuple):
     """Who an event is about: a mapped id, a normalised address, either may be missing."""
 
@@ -108,10 +125,19 @@ class Mapping:
 
     def _text(self, field: str, bindings: Bindings) -> str:
         found = _value(self._expressions.get(field), bindings)
-        return found if isinstance(found, str) else ""
+        return found if isinstance(found, str) and len(found) <= LONGEST_TEXT else ""
 
-    def apply(self, contact: Contact, event: CloudEvent, sequence: int) -> Contact:
-        """The contact after the event: what it says replaces what was known, what it doesn't say stays."""
+    def apply(
+        self,
+        contact: Contact,
+        event: CloudEvent,
+        sequence: int,
+        refused: Callable[[str], None] = lambda _: None,
+    ) -> Contact:
+        """The contact after the event: what it says replaces what was known, what it doesn't say stays.
+
+        What a contact has no room for stays as it was, and `refused` is told which field that is, and why.
+        """
         repeated = event_hash(event)
         if sequence <= contact.sequence or repeated in contact.applied:
             return contact
@@ -125,7 +151,11 @@ class Mapping:
         traits = {name: _value(expression, bindings) for name, expression in self._traits.items()}
         known = {name: value for name, value in traits.items() if value is not None}
         if known:
-            changes["traits"] = {**contact.traits, **known}
+            traits = {**contact.traits, **known}
+            if _encoded(traits) <= LARGEST_TRAITS:
+                changes["traits"] = traits
+            else:
+                refused(f"traits: expected at most {LARGEST_TRAITS} bytes of them together")
         changed = replace(contact, **changes)
         if changed == contact:
             return contact

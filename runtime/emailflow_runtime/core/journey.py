@@ -4,11 +4,12 @@ Only `evolve` makes new ones. No method may decide anything.
 """
 
 import msgspec
+from msgspec.structs import replace
 
 from emailflow_runtime.core.cloudevents.event import CloudEvent
-from emailflow_runtime.core.facts import Fact
+from emailflow_runtime.core.facts import Entered, Fact
 
-RECORD_VERSION = 1
+RECORD_VERSION = 2
 """Raised with every change of the record that an older runtime could not read."""
 APPLIED_IN_RECORD = 32
 """How many event hashes a record itself remembers; older ones move to the companion message."""
@@ -92,18 +93,40 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     facts: tuple[Fact, ...] = ()
 
 
+_ITS_OWN = CloudEvent(id="", source="", type="")
+"""In a stored fact: the event is the journey's. No event has an empty id."""
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Record)
 
 
 def encode_record(record: Record) -> bytes:
-    """A record as MessagePack."""
+    """A record as MessagePack. The event that it entered by is in it once, however many facts tell of it."""
+    facts = record.facts
+    if any(isinstance(fact, Entered) for fact in facts):
+        own = record.journey.event
+        record = Record(
+            record.journey,
+            tuple(
+                [
+                    replace(fact, event=_ITS_OWN) if isinstance(fact, Entered) and fact.event == own else fact
+                    for fact in facts
+                ]
+            ),
+        )
     return _encoder.encode(record)
 
 
 def decode_record(data: bytes) -> Record:
     """The record in these bytes. Raises msgspec.ValidationError for what no runtime wrote."""
-    return _decoder.decode(data)
+    record = _decoder.decode(data)
+    if any(isinstance(fact, Entered) and not fact.event.id for fact in record.facts):
+        own = record.journey.event
+        facts = [
+            replace(fact, event=own) if isinstance(fact, Entered) and not fact.event.id else fact
+            for fact in record.facts
+        ]
+        return Record(record.journey, tuple(facts))
+    return record
 
 
 class Enrolment(msgspec.Struct):

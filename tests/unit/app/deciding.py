@@ -18,10 +18,11 @@ from emailflow_runtime.app.contacts import Contacts
 from emailflow_runtime.app.desk import Desk
 from emailflow_runtime.app.enrolments import Enrolments
 from emailflow_runtime.app.relay import Relay
-from emailflow_runtime.app.stores import Change
+from emailflow_runtime.app.stores import Change, PutRecord
 from emailflow_runtime.app.writer import Writer
 from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.core.inputs import EventArrived
+from emailflow_runtime.core.journey import encode_record
 
 KIND, LEFT = "com.example.cart.updated", "com.example.left"
 FLOW, ANA = "shop_cart", "a" * 32
@@ -36,16 +37,20 @@ class Store(InMemoryStateStore):
     def __init__(self, state: Any) -> None:
         super().__init__(state)
         self.commits: list[list[Change]] = []
+        self.sizes: list[int] = []
 
     async def commit(self, changes: Sequence[Change]) -> int:
         self.commits.append(list(changes))
+        self.sizes += [len(encode_record(each.record)) for each in changes if isinstance(each, PutRecord)]
         return await super().commit(changes)
 
 
 class Deciding:
     """One owner after the other; each has a desk of its own and finds what the one before has stored."""
 
-    def __init__(self, *steps: p.Step, reentry: Any = "AfterExit", key: str = "") -> None:
+    def __init__(
+        self, *steps: p.Step, reentry: Any = "AfterExit", key: str = "", largest: int = 8 << 20
+    ) -> None:
         program = p.Program(
             trigger=p.Trigger(types=(KIND,), key=key),
             exits=(p.Exit(types=(LEFT,)),),
@@ -57,6 +62,9 @@ class Deciding:
         self.catalog = Catalog(p.Plans(runtime, flows={"shop/cart": flow}, programs={revision: program}))
         self.clock = LoopClock(NOW)
         self.broker = Broker(self.clock)
+        self.broker.largest = largest
+        self.stored: list[int] = []
+        """Bytes of each record that was stored."""
         self.sequence = 0
 
     @asynccontextmanager
@@ -78,6 +86,8 @@ class Owner:
     def __init__(self, around: Deciding) -> None:
         self._around = around
         self.store = Store(around.broker.states[0])
+        self.store.largest = around.broker.largest
+        self.store.sizes = around.stored
         self.writer = Writer(self.store)
         self.relay = Relay(InMemoryEventLog(around.broker), self.writer.note_relayed)
         self.enrolments = Enrolments(self.store)
@@ -94,14 +104,20 @@ class Owner:
             census=Census(),
         )
 
-    async def take(self, number: int, kind: str = KIND, data: Any = None, sequence: int = 0) -> None:
+    async def take(
+        self, number: int, kind: str = KIND, data: Any = None, sequence: int = 0, media: str | None = None
+    ) -> None:
         """Decide on the event of this number, which stands in EVENTS for the first time, or again."""
+        body = (
+            data if isinstance(data, bytes) else json.dumps({"n": number} if data is None else data).encode()
+        )
         self._around.sequence += 1
         event = CloudEvent(
             id=str(number),
             source="/shop",
             type=kind,
-            data=json.dumps({"n": number} if data is None else data).encode(),
+            datacontenttype=media,
+            data=body,
         )
         place = sequence or self._around.sequence
         await self.desk.decide(KEY, EventArrived(NOW + place, event, place))

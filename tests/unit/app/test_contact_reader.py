@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from emailflow_api.jetstream.naming import CONTACTS_CONSUMER
-from emailflow_api.plans import Plans, RuntimePlan
+from emailflow_api.plans import ContactMapping, EventTypePlan, Plans, RuntimePlan
 from emailflow_runtime.adapters.in_memory.broker import Broker
 from emailflow_runtime.adapters.in_memory.buckets import InMemoryConsents
 from emailflow_runtime.adapters.in_memory.dead_letters import InMemoryDeadLetters
@@ -23,6 +23,12 @@ from emailflow_runtime.app.writer import Writer
 from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.core.consent import SUBSCRIBED, UNSUBSCRIBED, Consent
 
+KIND = "com.example.seen"
+SEEN = EventTypePlan(
+    name="seen",
+    type=KIND,
+    contact=ContactMapping(name="event.data.name", traits={"big": "event.data.big"}),
+)
 Read = Callable[[], Awaitable[None]]
 
 
@@ -47,7 +53,7 @@ def read(broker: Broker) -> Read:
         reader = ContactReader(
             InMemoryFeeds(broker).contacts(0),
             Contacts(store, writer),
-            catalog=Catalog(Plans(RuntimePlan(namespace="mail", name="default"))),
+            catalog=Catalog(Plans(RuntimePlan(namespace="mail", name="default"), event_types={KIND: SEEN})),
             writer=writer,
             reading=reading,
             consents=InMemoryConsents(broker),
@@ -88,6 +94,21 @@ async def test_a_subscription_that_a_producer_repeats_brings_nobody_back(broker:
     await read()
 
     assert InMemoryConsents(broker).of("a1") == Consent({"offers": False})
+
+
+async def test_what_a_contact_has_no_room_for_is_a_dead_letter_and_the_rest_is_known(
+    broker: Broker, read: Read
+) -> None:
+    large = "y" * 900_000
+    broker.append(said(1, KIND, b'{"name": "Ana", "big": "small"}'))
+    broker.append(said(2, KIND, f'{{"name": "Ann", "big": "{large}"}}'.encode()))
+    broker.append(said(3, KIND, f'{{"name": "{large}"}}'.encode()))
+
+    await read()
+
+    assert [(each.reason, each.event.id) for each in broker.letters] == [("TooLarge", "e2")]
+    contact = broker.states[0].get("contact", "c1").contact
+    assert (contact.name, contact.traits) == ("Ann", {"big": "small"})
 
 
 async def test_an_event_that_is_read_again_takes_no_later_word_back(

@@ -1,6 +1,7 @@
 """The way into the log: whom an event is about, what is refused, and what a full log says."""
 
 import asyncio
+import json
 from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
@@ -8,8 +9,9 @@ import pytest
 from emailflow_api.plans import ContactMapping, EventTypePlan, Plans, RuntimePlan
 from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.contracts import ContractBroken, UnknownType
-from emailflow_runtime.app.ingest import LogIngest, ReservedType
+from emailflow_runtime.app.ingest import MAX_BYTES, LogIngest, ReservedType
 from emailflow_runtime.app.stores import DeadLetter, LogEntry
+from emailflow_runtime.core.cloudevents.errors import TooLarge
 from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.core.identity import contact_key
 from emailflow_runtime.errors import Unavailable
@@ -27,6 +29,7 @@ class Outside:
         self.letters: list[DeadLetter] = []
         self.known: dict[str, str] = {}
         self.away = False
+        self.largest = 8 << 20
 
     async def append(self, entries: Sequence[LogEntry]) -> None:
         if self.away:
@@ -153,3 +156,35 @@ async def test_the_next_ones_are_looked_up_while_others_are_written(outside: Out
         await asyncio.gather(first, second)
     running.cancel()
     assert [entry.event.id for entry in outside.entries] == ["1", "2"]
+
+
+async def test_what_nats_would_not_take_with_its_headers_is_refused_before_it_is_sent(
+    outside: Outside,
+) -> None:
+    outside.largest = 1 << 20
+    body = json.dumps({"email": "ana@example.com", "x": "y" * 1_000_000}).encode()
+    with pytest.raises(TooLarge):
+        await take(outside, plans(), event(body, 1))
+    assert outside.entries == []
+
+
+async def test_large_events_that_wait_together_are_not_written_together(outside: Outside) -> None:
+    body = json.dumps({"email": "ana@example.com", "x": "y" * 900_000}).encode()
+    ingest = LogIngest(Catalog(plans()), outside, outside, outside)  # type: ignore[arg-type]
+    sizes: list[int] = []
+    append = outside.append
+
+    async def note(entries: Sequence[LogEntry]) -> None:
+        sizes.append(sum(len(entry.event.data or b"") for entry in entries))
+        await append(entries)
+
+    outside.append = note  # type: ignore[method-assign]
+    accepting = [asyncio.create_task(ingest.accept(event(body, number))) for number in range(30)]
+    await asyncio.sleep(0)
+    storing = asyncio.create_task(ingest.run())
+    async with asyncio.timeout(20):
+        await asyncio.gather(*accepting)
+    storing.cancel()
+    assert sum(sizes) >= 30 * 900_000
+    # Two groups at most, each of which may go one event beyond.
+    assert max(sizes) <= 2 * (MAX_BYTES + 1_000_000)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from emailflow_runtime.app.stores import Change, PutContact, PutRelayPosition
-from emailflow_runtime.app.writer import Writer, coalesce
+from emailflow_runtime.app.writer import MAX_BYTES, Writer, coalesce
 from emailflow_runtime.core.contact import Contact
 
 
@@ -69,3 +69,15 @@ async def test_what_waits_when_the_shard_is_lost_is_told_so_and_so_is_what_comes
     assert under_way.cancelled()
     assert waiting.cancelled()
     assert writer.barrier().cancelled()
+
+
+async def test_what_weighs_much_together_goes_in_several_commits() -> None:
+    store = Store()
+    store.release.set()
+    writer = Writer(store)  # type: ignore[arg-type] # as above
+    waiting = [writer.submit((PutContact(Contact(str(n)), weight=1_000_000),)) for n in range(20)]
+    running = asyncio.create_task(writer.run())
+    await asyncio.gather(*waiting)
+    running.cancel()
+    assert sum(len(commit) for commit in store.commits) == 20
+    assert max(len(commit) for commit in store.commits) * 1_000_000 <= MAX_BYTES

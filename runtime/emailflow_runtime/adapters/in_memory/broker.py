@@ -41,6 +41,8 @@ class Broker:
         """Every version, the last one is in force."""
         self.changed = asyncio.Condition()
         """Told of new plans and consumers."""
+        self.largest = 8 << 20
+        """Bytes that one message may have."""
         self.fill = 0.0
         """The share of its bound that the log occupies."""
         self._said_at: dict[tuple[str, str], int] = {}

@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 from emailflow_api.jetstream.naming import FACTS
 from emailflow_runtime.adapters.in_memory.broker import Broker
 from emailflow_runtime.app.stores import LogEntry
+from emailflow_runtime.core.weights import event_weight
+from emailflow_runtime.errors import MessageTooLarge
 
 
 class InMemoryEventLog:
@@ -14,10 +16,17 @@ class InMemoryEventLog:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
 
+    @property
+    def largest(self) -> int:
+        """See EventLog."""
+        return self._broker.largest
+
     async def append(self, entries: Sequence[LogEntry]) -> None:
         """See EventLog."""
         await asyncio.sleep(0)
         for entry in entries:
+            if (size := event_weight(entry.event)) > self.largest:
+                raise MessageTooLarge(f"expected at most {self.largest} bytes in one message, got {size}")
             self._broker.append(entry)
 
     async def last_sequence(self, shard: int) -> int:

@@ -10,14 +10,15 @@ from emailflow_runtime.app.stores import (
     InHand,
     Place,
     PutInHand,
+    PutRecord,
     PutRelayPosition,
     RecordHead,
     left_in_hand,
 )
 from emailflow_runtime.core.contact import Contact
-from emailflow_runtime.core.journey import Enrolment, Record
+from emailflow_runtime.core.journey import Enrolment, Record, encode_record
 from emailflow_runtime.core.remembering import remember, take_in
-from emailflow_runtime.errors import RecordUnreadable
+from emailflow_runtime.errors import MessageTooLarge, RecordUnreadable
 
 
 class InMemoryStateStore:
@@ -26,6 +27,12 @@ class InMemoryStateStore:
     def __init__(self, state: ShardState) -> None:
         self.state = state
         self.epoch = 0
+        self.largest = 8 << 20
+        """Bytes that one message may have."""
+
+    def _check(self, size: int) -> None:
+        if size > self.largest:
+            raise MessageTooLarge(f"expected at most {self.largest} bytes in one message, got {size}")
 
     async def now(self) -> int:
         """See StateStore."""
@@ -41,6 +48,9 @@ class InMemoryStateStore:
     async def commit(self, changes: Sequence[Change]) -> int:
         """See StateStore."""
         await asyncio.sleep(0)
+        for change in changes:
+            if isinstance(change, PutRecord) and change.weight > self.largest // 2:
+                self._check(len(encode_record(change.record)))
         return [self.state.store(change, self.epoch) for change in changes][-1]
 
     async def enrolments(

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from emailflow_runtime.adapters.jetstream.connection import Connection, checked
 from emailflow_runtime.adapters.jetstream.wire import Arrived, frame
+from emailflow_runtime.errors import MessageTooLarge
 
 SINGLES_UP_TO = 8
 LARGEST_BATCH = 1000
@@ -39,7 +40,8 @@ async def publish_all(
     `guard` headers go on everything that is checked by itself: each single message, the first of a batch.
     `one_write`: never more than one write at a time, since guarded ones refuse each other on a replicated
     stream. Raises JetStreamError when the stream refused (of a batch, nothing is stored then), Unavailable
-    when it is not known whether it took them.
+    when it is not known whether it took them; MessageTooLarge, before anything is sent, when one of them is
+    more than the server takes: it would cut the connection.
     """
     if len(messages) == 1 or (len(messages) <= SINGLES_UP_TO and not one_write):
         return await _publish_singly(connection, messages, guard)
@@ -51,11 +53,12 @@ async def _publish_singly(
 ) -> int:
     expected = [await connection.wire.expect() for _ in messages]
     try:
-        # One write on one connection keeps the order, so that the stream stores them in order.
         frames = [
             frame(m.subject, m.data, {**m.headers, **guard}, more=m.lines, reply=reply)
             for m, (reply, _) in zip(messages, expected, strict=True)
         ]
+        _check(connection, frames)
+        # One write on one connection keeps the order, so that the stream stores them in order.
         await connection.wire.send(b"".join(frames))
         # All are heard before the first refusal is raised: the others may have been taken.
         heard = await connection.answers([each for _, each in expected])
@@ -78,13 +81,23 @@ async def _publish_batch(
 
     reply = await connection.wire.expect_many(take)
     try:
-        await connection.wire.send(_frames(messages, guard, reply))
+        frames = _frames(messages, guard, reply)
+        _check(connection, frames)
+        await connection.wire.send(b"".join(frames))
         return int(checked(await connection.answer(answer))["seq"])
     finally:
         connection.wire.unexpect(reply)
 
 
-def _frames(messages: Sequence[Message], guard: Mapping[str, str], reply: str) -> bytes:
+def _check(connection: Connection, frames: Sequence[bytes]) -> None:
+    """Raises MessageTooLarge. What counts is what follows a frame's first line, but for its line end."""
+    most = connection.client.max_payload
+    for each in frames:
+        if len(each) > most and (size := len(each) - each.index(b"\r\n") - 4) > most:
+            raise MessageTooLarge(f"expected at most {most} bytes in one message, got {size}")
+
+
+def _frames(messages: Sequence[Message], guard: Mapping[str, str], reply: str) -> list[bytes]:
     batch, end = f"Nats-Batch-Id: {secrets.token_hex(12)}\r\nNats-Batch-Sequence: ", len(messages)
     frames = []
     for number, (subject, data, headers, lines) in enumerate(messages, 1):
@@ -96,4 +109,4 @@ def _frames(messages: Sequence[Message], guard: Mapping[str, str], reply: str) -
         else:
             made = frame(subject, data, headers, more=more)
         frames.append(made)
-    return b"".join(frames)
+    return frames

@@ -38,13 +38,19 @@ log = logging.getLogger(__name__)
 
 
 class JetStreamError(EmailFlowError):
-    """JetStream's own refusal: `code` is its `err_code`."""
+    """JetStream's own refusal: `code` is its `err_code`, `status` its `code`, which is as HTTP's are."""
 
     reason = "JetStreamRefused"
 
-    def __init__(self, code: int, description: str) -> None:
+    def __init__(self, code: int, description: str, status: int = 0) -> None:
         super().__init__(f"JetStream error {code}: {description}")
         self.code = code
+        self.status = status
+
+    @property
+    def for_good(self) -> bool:
+        """Whether the same again would be refused again: what is wrong is the request, not the server."""
+        return 400 <= self.status < 500 and self.status != 429 and self.code != TRY_AGAIN
 
 
 class Credentials(NamedTuple):
@@ -298,5 +304,6 @@ def checked(answer: Arrived) -> dict[str, Any]:
     """The JSON of an answer. Raises JetStreamError when it tells of an error."""
     body: dict[str, Any] = json.loads(answer.data) if answer.data else {}
     if error := body.get("error"):
-        raise JetStreamError(error.get("err_code", error.get("code", 0)), error.get("description", ""))
+        code = error.get("err_code", error.get("code", 0))
+        raise JetStreamError(code, error.get("description", ""), error.get("code", 0))
     return body

@@ -5,8 +5,11 @@ Nothing is decoded that isn't an event: what came in at a door and was none keep
 
 from collections.abc import AsyncIterator
 
+from msgspec.structs import replace
+
 from emailflow_api.jetstream.naming import Names
 from emailflow_runtime.adapters.jetstream.connection import Connection, JetStreamError
+from emailflow_runtime.adapters.jetstream.dead_letter_stream import TRUNCATED
 from emailflow_runtime.adapters.jetstream.timestamps import nanoseconds
 from emailflow_runtime.adapters.jetstream.wire import Arrived
 from emailflow_runtime.app.redrive import Letter
@@ -37,7 +40,7 @@ class DeadLetterReader:
             body = {"seq": after + 1, "batch": PAGE, "next_by_subj": subject}
             count = 0
             async for stored in self._connection.direct_get_many(self._stream, body):
-                letter = read_letter(stored)
+                letter = await self._whole(stored)
                 after, count = letter.sequence, count + 1
                 yield letter
             if count < PAGE:
@@ -46,7 +49,17 @@ class DeadLetterReader:
     async def letter(self, sequence: int) -> Letter | None:
         """See Letters. Raises Unavailable."""
         found = await self._connection.direct_get(self._stream, {"seq": sequence})
-        return read_letter(found) if found is not None else None
+        return await self._whole(found) if found is not None else None
+
+    async def _whole(self, stored: Arrived) -> Letter:
+        """A letter, with the event from EVENTS where there was no room for it, as long as it is there."""
+        letter = read_letter(stored)
+        if not letter.log_sequence or TRUNCATED not in stored.headers:
+            return letter
+        found = await self._connection.direct_get(self._names.events, {"seq": letter.log_sequence})
+        if found is None:
+            return replace(letter, event=None)
+        return replace(letter, event=nats.read_stored(found.headers, found.data), raw=found.data)
 
     async def discard(self, sequence: int) -> None:
         """See Letters. Raises Unavailable, JetStreamError."""

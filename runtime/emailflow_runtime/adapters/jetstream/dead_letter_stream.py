@@ -13,6 +13,8 @@ from emailflow_runtime.errors import Unavailable
 
 RETRY_AFTER = 0.5
 LONGEST_MESSAGE = 1000
+TRUNCATED = "EmailFlow-Truncated"
+"""How many bytes of data there were, in a letter that has not all of them."""
 HELD = "EmailFlow-Was-"
 """Before the names of others' headers that would mean something to NATS, or to EmailFlow."""
 ROOM = 512
@@ -41,6 +43,11 @@ class DeadLetterStream:
         if letter.step:
             headers["EmailFlow-Step"] = letter.step
         subject = self._names.dead_letter_subject(letter.reason, letter.origin)
+        most = int(self._connection.client.max_payload)
+        if len(data) > _room(headers, most):
+            # What EVENTS has need not be here as well; what it has not fits, or came by no receiver.
+            headers[TRUNCATED] = str(len(data))
+            data = b"" if letter.sequence else data[: max(_room(headers, most), 0)]
         while True:
             try:
                 await publish_all(self._connection, [Message(subject, data, headers)])
@@ -56,11 +63,15 @@ def raw_letter(
     """A letter of what is no event: its headers and bytes as they came, and what is said of it (`said`:
     `EmailFlow-` headers). `most`: bytes that the server takes; what is longer is cut, and says so."""
     headers = {**{_held(name): value for name, value in held.items()}, **said}
-    room = most - ROOM - sum(len(name.encode()) + len(value.encode()) + 4 for name, value in headers.items())
-    if len(data) > room:
-        headers["EmailFlow-Truncated"] = str(len(data))
+    if len(data) > (room := _room(headers, most)):
+        headers[TRUNCATED] = str(len(data))
         data = data[: max(room, 0)]
     return Message(subject, data, headers)
+
+
+def _room(headers: Mapping[str, str], most: int) -> int:
+    """Bytes of data that a letter with these headers may have."""
+    return most - ROOM - sum(len(name.encode()) + len(value.encode()) + 4 for name, value in headers.items())
 
 
 def message_line(message: str) -> str:

@@ -1,7 +1,7 @@
 """EVENTS: appending events and facts, durably, and where the log ends."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -20,6 +20,10 @@ REDRIVE_HEADER = "EmailFlow-Redrive"
 """Says for which flow alone an event stands in the log again."""
 
 
+BATCH_BYTES = 8 << 20
+"""nats-server needs seconds for much more at once, and an answer has to come within a few."""
+
+
 class JetStreamEventLog:
     """The port EventLog on JetStream."""
 
@@ -28,12 +32,16 @@ class JetStreamEventLog:
         self._names = names
         self._subject = lru_cache(maxsize=4096)(names.event_subject)
 
+    @property
+    def largest(self) -> int:
+        """See EventLog."""
+        return int(self._connection.client.max_payload)
+
     async def append(self, entries: Sequence[LogEntry]) -> None:
         """See EventLog."""
-        messages = [self._message(entry) for entry in entries]
-        for start in range(0, len(messages), LARGEST_BATCH):
+        for messages in _batches([self._message(entry) for entry in entries]):
             try:
-                await publish_all(self._connection, messages[start : start + LARGEST_BATCH])
+                await publish_all(self._connection, messages)
             except JetStreamError as refused:
                 raise Unavailable(f"EVENTS takes nothing: {refused}", retry_after=5) from refused
 
@@ -71,3 +79,17 @@ class JetStreamEventLog:
     async def _last(self, subject: str) -> int:
         found = await self._connection.direct_get(self._names.events, {"last_by_subj": subject})
         return int(found.headers["Nats-Sequence"]) if found is not None else 0
+
+
+def _batches(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
+    """As many at once as make a batch by number and by size."""
+    batch: list[Message] = []
+    size = 0
+    for each in messages:
+        if batch and (len(batch) >= LARGEST_BATCH or size + len(each.data) > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(each)
+        size += len(each.data)
+    if batch:
+        yield batch

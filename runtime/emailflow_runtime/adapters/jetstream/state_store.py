@@ -101,6 +101,8 @@ class JetStreamStateStore:
             except JetStreamError as refused:
                 if refused.code == EPOCH_LOST:
                     raise EpochLost("another process owns this shard now") from refused
+                if refused.for_good:
+                    raise
                 if refused.code != TRY_AGAIN:
                     log.error("STATE refused a commit: %s", refused)
             except Unavailable as away:

@@ -52,6 +52,11 @@ class MeasuredLog:
         self._inner = inner
         self._series = series
 
+    @property
+    def largest(self) -> int:
+        """See EventLog."""
+        return self._inner.largest
+
     async def append(self, entries: Sequence[LogEntry]) -> None:
         """See EventLog."""
         begun = perf_counter()
