@@ -93,3 +93,16 @@ async def test_a_dead_letter_has_room_for_its_reason_however_large_its_event(sma
     (found,) = [each async for each in reader.letters()]
     assert (found.reason, found.log_sequence, found.event) == ("PoisonInput", 1, stored)
     assert await reader.letter(found.sequence) == found
+
+
+async def test_a_letter_that_its_stream_refuses_is_kept_without_its_event(small, names):
+    await small.api(f"STREAM.UPDATE.{names.dead_letters}", await limited(small, names.dead_letters, 1_000))
+    stored = event(2_000)
+    await JetStreamEventLog(small, names).append([LogEntry(stored, "", 0)])
+
+    async with asyncio.timeout(5):
+        await DeadLetterStream(small, names).keep(DeadLetter("PoisonInput", "", "shop_cart", stored, "c1", 1))
+        await DeadLetterStream(small, names).keep(DeadLetter("PoisonInput", "m" * 990, "f", stored, "c1", 1))
+
+    (found,) = [each async for each in DeadLetterReader(small, names).letters()]
+    assert (found.origin, found.event) == ("shop_cart", stored)

@@ -52,9 +52,18 @@ class DeadLetterStream:
             try:
                 await publish_all(self._connection, [Message(subject, data, headers)])
                 return
-            except (Unavailable, JetStreamError) as away:
+            except JetStreamError as refused:
+                if refused.for_good and TRUNCATED in headers and not data:
+                    # Whoever wrote it waits for it; all that is behind would wait, too.
+                    log.error("a dead letter is lost: %s", refused, extra={"reason": letter.reason})
+                    return
+                if refused.for_good:
+                    headers[TRUNCATED], data = headers.get(TRUNCATED, str(len(data))), b""
+                    continue
+                log.warning("DEADLETTER takes nothing: %s", refused)
+            except Unavailable as away:
                 log.warning("DEADLETTER takes nothing: %s", away)
-                await asyncio.sleep(RETRY_AFTER)
+            await asyncio.sleep(RETRY_AFTER)
 
 
 def raw_letter(
