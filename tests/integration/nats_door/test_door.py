@@ -16,6 +16,10 @@ JSON = {"Content-Type": "application/cloudevents+json"}
 MODES = {
     "binary": ({**HEADERS, "ce-datacontenttype": "application/json"}, b'{"name":"Ana"}'),
     "structured": (JSON, json.dumps(STRUCTURED).encode()),
+    "structured by the prefix alone": (
+        {"Content-Type": "application/cloudevents"},
+        json.dumps(STRUCTURED).encode(),
+    ),
     "structured without headers": (None, json.dumps(STRUCTURED).encode()),
 }
 

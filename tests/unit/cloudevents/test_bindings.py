@@ -93,7 +93,7 @@ def test_in_structured_mode_the_payload_speaks_and_headers_do_not(decode):
     [
         "application/cloudevents+xml",
         "application/cloudevents+avro",
-        "application/cloudevents",
+        "application/cloudevents; charset=utf-16",
         "application/cloudevents+json; charset=utf-16",
         "application/cloudevents-batch+xml",
     ],
@@ -101,6 +101,17 @@ def test_in_structured_mode_the_payload_speaks_and_headers_do_not(decode):
 def test_event_formats_that_are_not_spoken(decode, content_type):
     with pytest.raises(errors.UnsupportedMediaType):
         decode(BINARY | {"content-type": content_type}, ENVELOPE)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/cloudevents", "Application/CloudEvents ; charset=UTF-8", "application/cloudevents;x=y"],
+)
+def test_the_prefix_alone_is_json_on_nats_and_no_format_over_http(content_type):
+    assert nats.decode({"Content-Type": content_type}, ENVELOPE) == IN_ENVELOPE
+    assert nats.decode(BINARY | {"content-type": content_type}, ENVELOPE) == IN_ENVELOPE
+    with pytest.raises(errors.UnsupportedMediaType):
+        over_http({"content-type": content_type}, ENVELOPE)
 
 
 @pytest.mark.parametrize("decode", [over_http, nats.decode])

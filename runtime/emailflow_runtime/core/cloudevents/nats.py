@@ -87,7 +87,7 @@ def decode(headers: Mapping[str, str] | None, payload: bytes) -> CloudEvent:
     Raises CodecError.
     """
     content_type, attributes = ce_headers.read((headers or {}).items())
-    mode = content_mode(content_type)
+    mode = content_mode(content_type, bare=Mode.STRUCTURED)
     if mode is Mode.STRUCTURED or not (content_type or attributes):
         return json_format.decode(payload)
     if mode is Mode.BATCHED or not attributes:
