@@ -39,6 +39,18 @@ class Forbidden(EmailFlowError):
     reason = "Forbidden"
 
 
+class LinkExpired(EmailFlowError):
+    """A link of ours, from a mail that is too old for what the link shows."""
+
+    reason = "LinkExpired"
+
+
+class WrongPurpose(EmailFlowError):
+    """A link of ours that is for something else."""
+
+    reason = "WrongPurpose"
+
+
 class EpochLost(EmailFlowError):
     """Another process owns this shard now; this one must stop at once (DESIGN section 5)."""
 

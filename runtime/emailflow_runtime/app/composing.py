@@ -16,7 +16,7 @@ from emailflow_runtime.app.ports import OutgoingMail, Renderer, RenderRequest
 from emailflow_runtime.core.contact import event_view, is_address
 from emailflow_runtime.core.identity import contact_key, normalize_address
 from emailflow_runtime.core.journey import Journey, Mail
-from emailflow_runtime.core.links import Keyring, Link
+from emailflow_runtime.core.links import DAY, DAYS, Keyring, Link
 from emailflow_runtime.core.program import CompiledProgram
 from emailflow_runtime.core.publication import rfc3339
 from emailflow_runtime.core.reactions.course import Setting, bindings, journey_view
@@ -112,7 +112,7 @@ class Composer:
         meant = self._recipients(draft, at)
         to, recipients = self._going(draft, meant)
         address = contact_key("address", normalize_address(meant.to))
-        links = self._links(draft, address)
+        links = self._links(draft, address, at)
         rendered = await self._renderer.render(
             RenderRequest(template, meant.locale, self._context(draft, at, links))
         )
@@ -175,13 +175,13 @@ class Composer:
         except ExpressionFailed as failed:
             raise MailProblem(failed.reason, f"`{text}`: {failed}") from failed
 
-    def _links(self, draft: Draft, address: str) -> dict[str, str]:
+    def _links(self, draft: Draft, address: str, at: int) -> dict[str, str]:
         """By purpose, for the address with this key; empty where the runtime has no public URL for them."""
         base = self._catalog.plans.runtime.public_url.rstrip("/")
         topic = draft.policy.topic if draft.policy else "*"
         made = {}
-        for purpose in ("unsubscribe", "preferences", "view"):
-            link = Link(purpose, draft.journey.contact, topic, draft.mail.id, address)
+        for purpose in DAYS:
+            link = Link(purpose, draft.journey.contact, topic, draft.mail.id, address, at // DAY)
             made[purpose] = f"{base}/l/{self._keyring.sign(link)}" if base else ""
         return made
 

@@ -14,8 +14,16 @@ _SIGNATURE = 16
 """Bytes of the HMAC that a link carries: 128 bits, beyond any guessing over HTTP."""
 
 
+DAY = 86_400_000_000_000
+UNSUBSCRIBE = "unsubscribe"
+DAYS: dict[str, int | None] = {UNSUBSCRIBE: None, "preferences": 365, "view": 90}
+"""How long a link is good, by its purpose; None: for as long as its key is in the keyring. Whoever wants no
+more mail finds the link in the mail that they have, however old (CAN-SPAM asks for 30 days, RFC 8058 names no
+end). The others show something about a person to whoever has the mail, so they end."""
+
+
 class Link(msgspec.Struct, frozen=True, array_like=True):
-    """What a link stands for: a purpose (`unsubscribe`, `view`), whom it is about, the topic, the mail."""
+    """What a link stands for: a purpose (of DAYS), whom it is about, the topic, the mail."""
 
     purpose: str
     contact: str
@@ -23,6 +31,13 @@ class Link(msgspec.Struct, frozen=True, array_like=True):
     mail: str
     address: str = ""
     """Key of the address that was mailed (`identity.contact_key`), which is what consent belongs to."""
+    day: int = 0
+    """When it was made: days since 1970 UTC; 0 in links from before they said so."""
+
+    def has_expired(self, at: int) -> bool:
+        """Whether it is too old at this moment (nanoseconds since 1970 UTC)."""
+        lasts = DAYS.get(self.purpose, 0)
+        return lasts is not None and self.day != 0 and at // DAY - self.day > lasts
 
 
 class Keyring:

@@ -20,8 +20,8 @@ def open_link(url: str, data: bytes | None = None) -> int:
             return error.code
 
 
-def unsubscribe_link(dev: Dev) -> str:
-    with urllib.request.urlopen(f"{dev.url}/api/v1/message/latest/headers", timeout=20) as answer:
+def unsubscribe_link(dev: Dev, mail: str = "latest") -> str:
+    with urllib.request.urlopen(f"{dev.url}/api/v1/message/{mail}/headers", timeout=20) as answer:
         headers = json.load(answer)
     assert headers["List-Unsubscribe-Post"] == ["List-Unsubscribe=One-Click"]
     found = re.fullmatch(r"<(http://[^>]+)>", headers["List-Unsubscribe"][0])
@@ -55,3 +55,65 @@ def test_a_link_that_somebody_changed_is_refused(dev: Dev) -> None:
     changed = link[:-3] + ("AAA" if not link.endswith("AAA") else "BBB")
     assert open_link(changed) == 400
     assert open_link(changed, b"") == 400
+
+
+def flow(name: str, kind: str, policy: str = "") -> str:
+    """A flow that greets whom an event is about, and its template."""
+    spec = f"policyRef: {{name: {policy}}}" if policy else ""
+    return f"""
+apiVersion: emailflow.dev/v1alpha1
+kind: EmailFlow
+metadata: {{name: {name}}}
+spec:
+  {spec}
+  trigger: {{types: [{kind}]}}
+  steps: [{{name: hello, send: {{templateRef: {{name: {name}}}}}}}]
+---
+apiVersion: emailflow.dev/v1alpha1
+kind: EmailTemplate
+metadata: {{name: {name}}}
+spec: {{subject: "{name} {{{{ event.data.name }}}}", markdown: "Hi"}}
+"""
+
+
+def policy(name: str) -> str:
+    """A policy of the one topic."""
+    return f"""
+apiVersion: emailflow.dev/v1alpha1
+kind: ContactPolicy
+metadata: {{name: {name}}}
+spec: {{topic: offers, consent: OptOut}}
+"""
+
+
+def probe(dev: Dev, kind: str, subject: str) -> bool:
+    """Whether somebody new gets this mail: then what was saved is live."""
+    number = len(dev.mails()) + 1000
+    dev.post(kind, {"email": f"p{number}@example.com", "name": "probe"}, f"probe-{kind}-{number}")
+    return bool(until(lambda: subject in dev.subjects(), 2))
+
+
+def test_a_link_holds_when_policy_flow_and_template_are_gone(dev: Dev) -> None:
+    """And it holds for another policy of its topic, which comes later."""
+    file, rules = dev.folder / "flow.yaml", dev.folder / "policy.yaml"
+    rules.write_text(policy("first"))
+    file.write_text(flow("first", KIND, "first"))
+    assert until(lambda: probe(dev, KIND, "first probe"))
+    dev.post(KIND, BODY, "first")
+    assert until(lambda: "first Ana" in dev.subjects())
+    (mail,) = (each["ID"] for each in dev.mails() if each["Subject"] == "first Ana")
+    link = unsubscribe_link(dev, mail)
+
+    rules.unlink()
+    file.write_text(flow("other", "com.example.other"))
+    assert until(lambda: probe(dev, "com.example.other", "other probe"))
+    assert open_link(link) == 200
+    assert open_link(link, b"List-Unsubscribe=One-Click") == 200
+
+    rules.write_text(policy("second"))
+    file.write_text(flow("again", KIND, "second"))
+    assert until(lambda: probe(dev, KIND, "again probe"))
+    dev.post(KIND, BODY, "second")
+    dev.post(KIND, {"email": "ben@example.com", "name": "Ben"}, "ben")
+    assert until(lambda: "again Ben" in dev.subjects())
+    assert "again Ana" not in dev.subjects()
