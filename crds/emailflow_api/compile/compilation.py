@@ -1,6 +1,6 @@
 """The whole: from documents to the plans of one runtime, and everything that is wrong with them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -59,6 +59,8 @@ class Compilation(msgspec.Struct):
     """The `sample` of each template that has one, by `namespace/name`."""
     namespaces: frozenset[str] = frozenset()
     """Those that the documents tell of."""
+    suspended: frozenset[str] = frozenset()
+    """Flows and providers (`Kind/namespace/name`) that say `suspend: true`, sound or not."""
 
 
 def compile_resources(
@@ -141,9 +143,21 @@ class _Compiler:
             if each.spec.sample
         }
         findings = tuple(self._findings)
-        secrets, config_maps = self._found.secrets, self._found.config_maps
-        namespaces = frozenset(self._found.namespaces)
-        return Compilation(plans, findings, secrets, config_maps, samples, namespaces)
+        return Compilation(
+            plans,
+            findings,
+            self._found.secrets,
+            self._found.config_maps,
+            samples,
+            frozenset(self._found.namespaces),
+            frozenset(self._suspended()),
+        )
+
+    def _suspended(self) -> Iterator[str]:
+        """What says that it is suspended, also when something else is wrong with it."""
+        flows = (each for each in self._found.of(EmailFlow) if self._concerns(each) and each.spec.suspend)
+        yield from map(_subject, flows)
+        yield from (_subject(each) for each in self._here(EmailProvider) if each.spec.suspend)
 
     # --- object by object ---------------------------------------------------------------------------
 

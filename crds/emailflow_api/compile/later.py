@@ -41,13 +41,6 @@ FLOW = (
         "templates: Pinned",
         "Current",
     ),
-    Later(
-        Severity.ERROR,
-        "spec.deletionPolicy",
-        lambda spec: spec.deletion_policy != "Drain",
-        "deletionPolicy: Exit",
-        "Drain",
-    ),
 )
 MIGRATE = Later(
     Severity.WARNING,

@@ -105,7 +105,7 @@ def may_mail_others(policy: PolicyPlan | None) -> bool:
 def refusal(plans: Plans, flow: FlowPlan) -> str:
     """The reason why a flow must not run as its current revision says; empty when it may.
 
-    Programs and templates that are not there refuse nothing: what they would say isn't known.
+    What is named and not there refuses nothing: what it would say isn't known, and mails wait for it.
     """
     return next(_refused(plans, flow, plans.programs.get(flow.revision)), "")
 
@@ -123,11 +123,12 @@ def _refused(plans: Plans, flow: FlowPlan, program: Program | None) -> Iterator[
         yield NOT_A_READER
     for step in program.steps:
         if isinstance(step, Send):
-            yield from _refused_mail(plans, step, policy)
+            yield from _refused_mail(plans, step, policy, named=bool(flow.policy or runtime.default_policy))
 
 
-def _refused_mail(plans: Plans, step: Send, policy: PolicyPlan | None) -> Iterator[str]:
-    if (step.to or step.cc or step.bcc) and not may_mail_others(policy):
+def _refused_mail(plans: Plans, step: Send, policy: PolicyPlan | None, *, named: bool) -> Iterator[str]:
+    absent = named and policy is None
+    if (step.to or step.cc or step.bcc) and not absent and not may_mail_others(policy):
         yield OTHER_RECIPIENTS_REFUSED
     name = step.provider or (policy.provider if policy else "") or plans.runtime.default_provider
     provider, template = plans.providers.get(name), plans.templates.get(step.template)

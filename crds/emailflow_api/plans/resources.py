@@ -21,6 +21,10 @@ class FlowPlan(Plan, frozen=True):
     suspend: bool = False
     deleted: bool = False
     """The resource is gone: nobody enters any more, running journeys finish."""
+    absent_since: int = 0
+    """When it was found to be gone, by the store's clock (nanoseconds since 1970 UTC)."""
+    leave: bool = False
+    """It is gone, and whoever is still in it leaves now."""
     deletion_policy: str = "Drain"
     policy: str = ""
     """Name of a ContactPolicy in the runtime's namespace; empty: none."""

@@ -7,6 +7,7 @@ next one look again. A consumer that exists keeps its position.
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from nats.aio.msg import Msg
@@ -25,7 +26,6 @@ NO_ROOM = frozenset({10023, 10028, 10047})
 SMALLEST = 128 << 20
 TOGETHER = 32
 """Requests under way at once."""
-_NO_HEADERS: Mapping[str, str] = {}
 
 
 class DataPlane:
@@ -53,6 +53,11 @@ class DataPlane:
     async def check(self) -> None:
         """Return when NATS answers."""
         await self._connection.api("INFO")
+
+    async def now(self) -> int:
+        """The time of the log's leader, which stamps events (nanoseconds since 1970 UTC)."""
+        info = await self._connection.api(f"STREAM.INFO.{self._names.events}")
+        return int(datetime.fromisoformat(info["ts"]).timestamp() * 1_000_000) * 1_000
 
     # --- streams and consumers ----------------------------------------------------------------------
 
@@ -172,10 +177,9 @@ class DataPlane:
 
     async def write_plans(self, wanted: Mapping[str, bytes]) -> bool:
         """Make the bucket say this, in this order, then remove the rest. Says whether it wrote."""
-        doubted, there = await self._plans.make_sure(), self._plans.entries
-        # What is in doubt is written again whatever it says: a change that comes late then finds another one.
-        changed = [(key, value) for key, value in wanted.items() if there.get(key) != value or key in doubted]
-        gone = [key for key in {**there, **dict.fromkeys(sorted(doubted))} if key not in wanted]
+        await self._plans.make_sure()
+        changed = [(key, value) for key, value in wanted.items() if self._plans.entries.get(key) != value]
+        gone = [key for key in self._plans.entries if key not in wanted]
         # Content first, then what points to it: a reader never finds a pointer to nothing.
         for pointers in (False, True):
             some = [each for each in changed if each[0].startswith(CURRENT) == pointers]
@@ -185,17 +189,12 @@ class DataPlane:
 
 
 class Bucket:
-    """A KV bucket as it was last read; `refresh` reads what has changed since.
-
-    It is written by compare-and-set, so that a change which a paused server passes on late is refused.
-    """
+    """A KV bucket as it was last read; `refresh` reads what has changed since."""
 
     def __init__(self, connection: NatsConnection, bucket: str) -> None:
         self.entries: dict[str, bytes] = {}
         self._connection = connection
         self._bucket = bucket
-        self._revisions: dict[str, int] = {}
-        """The sequence of each key's last message, also of one that deletes it."""
         self._next = 1
         self._heard = False
         self._changed = False
@@ -210,16 +209,14 @@ class Bucket:
     def start_again(self) -> None:
         """Forget what was read."""
         self.entries.clear()
-        self._revisions.clear()
         self._next = 1
 
-    async def make_sure(self) -> frozenset[str]:
-        """Read everything again if there is doubt about anything; the keys that are in doubt until they are
-        written again."""
+    async def make_sure(self) -> None:
+        """Read everything again if there is doubt about anything."""
         if self._doubted:
             self.start_again()
             await self.refresh()
-        return frozenset(self._doubted)
+            self._doubted.clear()
 
     async def listen(self, changed: Callable[[], None]) -> None:
         """Call `changed` when somebody writes; a wake-up can be lost, so look now and then all the same."""
@@ -236,8 +233,7 @@ class Bucket:
         """Read what has changed; says whether anything has since this was last said."""
         while True:
             page = await self._connection.page(self._bucket, self._next)
-            for key, value, sequence in page.entries:
-                self._revisions[key] = sequence
+            for key, value in page.entries:
                 if value is None:
                     self.entries.pop(key, None)
                 else:
@@ -251,17 +247,14 @@ class Bucket:
 
     async def put(self, key: str, value: bytes) -> None:
         """Write one entry."""
-        await self._write(key, value)
+        self._doubted.add(key)
+        checked(await self._connection.request(f"$KV.{self._bucket}.{key}", value))
+        self._doubted.discard(key)
         self.entries[key] = value
 
     async def delete(self, key: str) -> None:
         """Mark one entry deleted."""
-        await self._write(key, b"", {"KV-Operation": "DEL"})
-        self.entries.pop(key, None)
-
-    async def _write(self, key: str, value: bytes, headers: Mapping[str, str] = _NO_HEADERS) -> None:
         self._doubted.add(key)
-        over = {**headers, "Nats-Expected-Last-Subject-Sequence": str(self._revisions.get(key, 0))}
-        answer = checked(await self._connection.request(f"$KV.{self._bucket}.{key}", value, over))
-        self._revisions[key] = int(answer["seq"])
+        checked(await self._connection.request(f"$KV.{self._bucket}.{key}", b"", {"KV-Operation": "DEL"}))
         self._doubted.discard(key)
+        self.entries.pop(key, None)

@@ -38,7 +38,7 @@ from emailflow_operator.errors import (
     ShardsDiffer,
 )
 from emailflow_operator.reconcile.cluster import Object, name_of
-from emailflow_operator.reconcile.desired import Compiled, Reports, plans_in_force
+from emailflow_operator.reconcile.desired import Compiled, Reports, needs_time, plans_in_force
 from emailflow_operator.reconcile.scope import RuntimeKey
 
 log = logging.getLogger(__name__)
@@ -141,11 +141,12 @@ class RuntimeData:
     async def _in_force(self, data: DataPlane, compiled: Compiled) -> Plans | None:
         """The plans without what has drained, by the word of those who own the shards now: what goes is gone
         for good. They are asked for only when something would go."""
-        all_of_them = plans_in_force(self._key, compiled, self.plans, {})
-        if plans_in_force(self._key, compiled, self.plans, self.reports) == all_of_them:
+        at = await data.now() if needs_time(compiled, self.plans) else 0
+        all_of_them = plans_in_force(self._key, compiled, self.plans, {}, at)
+        if plans_in_force(self._key, compiled, self.plans, self.reports, at) == all_of_them:
             return all_of_them
         spoken = of_owners(self.reports, await data.owners(compiled.plans.runtime.shards))
-        return plans_in_force(self._key, compiled, self.plans, spoken)
+        return plans_in_force(self._key, compiled, self.plans, spoken, at)
 
     async def _opened(self, access: NatsAccess) -> DataPlane:
         connection = await self._world.servers.connection(access.server)

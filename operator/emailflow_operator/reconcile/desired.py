@@ -12,7 +12,7 @@ from emailflow_api.compile import compile_resources
 from emailflow_api.compile.documents import NOTHING_GIVEN_UP
 from emailflow_api.errors import Finding, Severity
 from emailflow_api.plans import Plans
-from emailflow_api.plans.carried import carry_over
+from emailflow_api.plans.carried import carry_over, waits_to_leave
 from emailflow_api.plans.drained import without_drained
 from emailflow_api.plans.permissions import remembered
 from emailflow_api.reading import Document
@@ -33,6 +33,8 @@ class Compiled(msgspec.Struct, frozen=True):
     findings: dict[str, tuple[Finding, ...]]
     namespaces: frozenset[str] = frozenset()
     """Those that there are."""
+    suspended: frozenset[str] = frozenset()
+    """What says `suspend: true`, sound or not."""
 
     def errors(self, subject: str) -> tuple[Finding, ...]:
         """What stops this object."""
@@ -54,20 +56,30 @@ def compile_for(
     by_subject: dict[str, tuple[Finding, ...]] = {}
     for each in compilation.findings:
         by_subject[each.subject] = (*by_subject.get(each.subject, ()), each)
-    return Compiled(compilation.plans, by_subject, compilation.namespaces)
+    return Compiled(compilation.plans, by_subject, compilation.namespaces, compilation.suspended)
 
 
 def plans_in_force(
-    key: RuntimeKey, compiled: Compiled, before: Plans | None, reports: Reports
+    key: RuntimeKey, compiled: Compiled, before: Plans | None, reports: Reports, at: int = 0
 ) -> Plans | None:
     """The plans to write: None while the runtime itself is unusable and nothing has been written yet.
 
-    An unusable runtime keeps the plans it has: its flows are not to drain because of a typing error.
+    `at` is the store's time where somebody asks for it (`needs_time`). An unusable runtime keeps the plans it
+    has: its flows are not to drain because of a typing error.
     """
     if compiled.errors(f"EmailRuntime/{key[0]}/{key[1]}"):
         return before
-    plans = carry_over(before, compiled.plans, _broken(compiled))
+    plans = carry_over(before, compiled.plans, _broken(compiled), at=at, suspended=compiled.suspended)
     return without_drained(remembered(before, plans, compiled.namespaces), reports)
+
+
+def needs_time(compiled: Compiled, before: Plans | None) -> bool:
+    """Whether it matters what time it is: a flow is gone since now, or is to be left after a while."""
+    there = compiled.plans.flows.keys() | {each.removeprefix("EmailFlow/") for each in _broken(compiled)}
+    flows = before.flows if before is not None else {}
+    return any(
+        name not in there and (not flow.deleted or waits_to_leave(flow)) for name, flow in flows.items()
+    )
 
 
 def _broken(compiled: Compiled) -> set[str]:

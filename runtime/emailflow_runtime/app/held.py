@@ -63,6 +63,10 @@ class Held:
         """Those that nothing keeps any more; they are not kept from here on."""
         for place, group in list(self._groups.items()):
             if self._look(group):
+                if not self._needs.is_declared(place):
+                    # Mostly it will never come back. If it does, STATE knows of them.
+                    self._count -= len(group.names)
+                    group.names, group.more = {}, True
                 continue
             del self._groups[place]
             self._count -= len(group.names)

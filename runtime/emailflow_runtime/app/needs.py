@@ -64,6 +64,10 @@ class Needs:
             self._providers[place] = name
         return name
 
+    def is_declared(self, place: Place) -> bool:
+        """Whether there is such a flow, usable or not."""
+        return place.flow in self._catalog.flows()
+
     def is_suspended(self, place: Place) -> bool:
         """Whether the flow, the provider or the runtime is suspended, or the flow is not usable."""
         return self._catalog.is_suspended(place.flow, self.provider_of(place))

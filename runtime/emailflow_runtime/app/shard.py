@@ -15,6 +15,7 @@ from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.census import Census
 from emailflow_runtime.app.composing import Composer
 from emailflow_runtime.app.contacts import ContactReader, Contacts
+from emailflow_runtime.app.departures import Departures
 from emailflow_runtime.app.desk import Desk
 from emailflow_runtime.app.enrolments import Enrolments
 from emailflow_runtime.app.flow_runner import FlowRunner
@@ -133,6 +134,7 @@ class Shard:
             dead_letters=outside.dead_letters,
             one_by_one=self._one_by_one,
         )
+        self._departures = Departures(store, self._desk, outside.catalog, self._clock)
         self._timers = Timers(self._clock, self._desk, outside.catalog, self._runners, self._one_by_one)
 
     async def run(self) -> None:
@@ -163,6 +165,7 @@ class Shard:
                 group.create_task(self._keep("timers", self._timers.run))
                 group.create_task(self._keep("time", self._clock.keep))
                 group.create_task(self._serve_flows())
+                group.create_task(self._keep("departures", self._departures.run))
                 group.create_task(self._take_up(found))
                 if (reports := self._outside.reports) is not None:
                     unread = self._outside.lost if self._index == 0 else {}

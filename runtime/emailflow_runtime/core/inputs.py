@@ -71,6 +71,12 @@ class JourneyBroken(_Input, frozen=True):
     message: str
 
 
+class FlowGone(_Input, frozen=True):
+    """The flow of journey `journey` was deleted, and is to be left."""
+
+    journey: str
+
+
 class OutcomeKnown(_Input, frozen=True):
     """What the provider answered, or that nobody will ever know."""
 
@@ -80,5 +86,12 @@ class OutcomeKnown(_Input, frozen=True):
 
 
 Input: TypeAlias = (
-    EventArrived | TimerFired | JourneyBroken | AttemptPlanned | MailWithheld | MailBroken | OutcomeKnown
+    EventArrived
+    | TimerFired
+    | JourneyBroken
+    | FlowGone
+    | AttemptPlanned
+    | MailWithheld
+    | MailBroken
+    | OutcomeKnown
 )

@@ -1,13 +1,19 @@
-"""A folder of manifests: what is in it, and what it declares. Saving a file is applying it.
+"""A folder of manifests: what is in it, what it declares, and what is in force by it. Saving a file is
+applying it.
 
 Reading only. What a broken file had declared before stays in force until the file is mended or gone.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from emailflow_api.compile import Compilation, compile_resources
 from emailflow_api.errors import Finding, InvalidYaml, Severity
+from emailflow_api.plans import Plans, RuntimePlan
+from emailflow_api.plans.carried import carry_over, subjects
 from emailflow_api.reading import Document, read_documents
 
 SUFFIXES = {".yaml", ".yml"}
@@ -42,10 +48,58 @@ def read_folder(path: Path) -> tuple[list[Document], list[Finding]]:
     return documents, findings
 
 
-def compile_folder(path: Path) -> tuple[Compilation, list[Finding]]:
-    """What the folder declares, as `emailflow dev` and `emailflow lint` take it, and all findings."""
-    documents, findings = read_folder(path)
+class Folder(NamedTuple):
+    """A folder as it was read. `declared`: the objects that its files declare, as `Kind/namespace/name`;
+    `whole`: every file could be read."""
+
+    compilation: Compilation
+    findings: list[Finding]
+    declared: frozenset[str]
+    whole: bool
+
+    def in_force(self, before: Plans | None, at: int) -> Plans:
+        """The plans to run from now on, where these were in force before; `at` is the store's time
+        (nanoseconds since 1970 UTC).
+
+        As long as a file can't be read, nothing counts as gone that is not declared; a runtime that is
+        broken, or in that file, leaves everything as it is.
+        """
+        now = self.compilation.plans
+        if before is None:
+            return now
+        broken = {each.subject for each in self.findings if each.severity is Severity.ERROR}
+        runtime = f"EmailRuntime/{before.runtime.namespace}/{before.runtime.name}"
+        if runtime in broken:
+            return before
+        if not self.whole:
+            if runtime not in self.declared and _settings(now) != _settings(before):
+                return before
+            broken |= {subject for subject in subjects(before) if subject not in self.declared}
+            if before.providers:
+                # One that is implied, since none could be read, is none.
+                there = {
+                    f"EmailProvider/{each.namespace}/{name}": name for name, each in now.providers.items()
+                }
+                declared = {there[subject] for subject in self.declared if subject in there}
+                now = replace(now, providers={name: now.providers[name] for name in declared})
+        return carry_over(before, now, broken, at=at, suspended=self.compilation.suspended)
+
+
+def _settings(plans: Plans) -> RuntimePlan:
+    """What a runtime says, but for the URL that is filled in where it names none."""
+    return replace(plans.runtime, public_url="")
+
+
+def folder_at(path: Path) -> Folder:
+    """The folder as `emailflow dev` takes it."""
+    documents, unread = read_folder(path)
     compilation = compile_resources(documents, laptop=True)
     positions = {document.subject: document.position for document in documents}
     placed = [each._replace(position=positions.get(each.subject, "")) for each in compilation.findings]
-    return compilation, [*findings, *placed]
+    return Folder(compilation, [*unread, *placed], frozenset(positions), not unread)
+
+
+def compile_folder(path: Path) -> tuple[Compilation, list[Finding]]:
+    """What the folder declares, and all findings."""
+    folder = folder_at(path)
+    return folder.compilation, folder.findings

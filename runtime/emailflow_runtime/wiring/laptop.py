@@ -95,6 +95,7 @@ class Laptop:
                 tasks = [
                     group.create_task(applied.follow_folder(connection)),
                     group.create_task(applied.remove_drained(connection)),
+                    group.create_task(applied.let_go(connection)),
                     group.create_task(watch_nats_server(nats_server, connection, options.state)),
                 ]
                 switch.app = self._app(runtime, catcher)

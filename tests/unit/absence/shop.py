@@ -38,13 +38,13 @@ PROGRAM = p.Program(
 )
 REVISION = p.content_hash(PROGRAM)
 SINK = p.ProviderPlan(
-    namespace="mail",
+    namespace="shop",
     name="sink",
     transport=p.Smtp(host="mx.example.com"),
     sender=p.Address("shop@example.com"),
 )
 PLANS = p.Plans(
-    runtime=p.RuntimePlan(namespace="mail", name="default", public_url="https://mail.example.com"),
+    runtime=p.RuntimePlan(namespace="shop", name="default", public_url="https://mail.example.com"),
     flows={"shop/hello": p.FlowPlan(namespace="shop", name="hello", revision=REVISION, policy="offers")},
     programs={REVISION: PROGRAM},
     templates={

@@ -85,7 +85,6 @@ REPLACED = [
     ),
     ("flow", "spec:\n", "spec:\n  revisionPolicy: Migrate\n", "NotSupportedYet", "spec.revisionPolicy", ""),
     ("flow", "spec:\n", "spec:\n  templates: Pinned\n", "NotSupportedYet", "spec.templates", ""),
-    ("flow", "spec:\n", "spec:\n  deletionPolicy: Exit\n", "NotSupportedYet", "spec.deletionPolicy", ""),
     ("flow", "spec:\n", "spec:\n  colour: red\n", "UnknownField", "spec.colour", "unknown"),
     ("template", "Hello,", '"{% if %}",', "TemplateSyntaxError", "spec.subject", "line 1"),
     ("template", "html:", "layoutRef: {name: nope}, html:", "LayoutNotFound", "spec.layoutRef.name", "nope"),

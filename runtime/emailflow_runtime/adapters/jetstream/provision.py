@@ -40,7 +40,8 @@ async def provision_flows(connection: Connection, plans: Plans) -> None:
     """Create or update the consumers of all flows. Raises JetStreamError, Unavailable."""
     names = Names(plans.runtime.namespace, plans.runtime.name)
     for flow in plans.flows.values():
-        programs = [plans.programs[revision] for revision in (flow.revision, *flow.earlier)]
+        revisions = (flow.revision, *flow.earlier)
+        programs = [plans.programs[each] for each in revisions if each in plans.programs]
         for shard in range(plans.runtime.shards):
             config = flow_consumer(names, shard, flow, programs)
             await _ensure_consumer(connection, names.events, config)

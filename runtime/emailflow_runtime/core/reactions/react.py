@@ -6,6 +6,7 @@ from emailflow_runtime.core.commands import Command, KeepDeadLetter, SendMail
 from emailflow_runtime.core.inputs import (
     AttemptPlanned,
     EventArrived,
+    FlowGone,
     Input,
     JourneyBroken,
     MailBroken,
@@ -42,6 +43,8 @@ def react(
             return _on_timer(setting, enrolment, arrived)
         case JourneyBroken():
             return _on_broken_journey(setting, enrolment, arrived)
+        case FlowGone():
+            return _on_flow_gone(setting, enrolment, arrived)
         case AttemptPlanned() | MailWithheld() | MailBroken() | OutcomeKnown():
             return _on_mail(setting, enrolment, arrived, delivery)
         case _:
@@ -71,6 +74,16 @@ def _on_broken_journey(setting: Setting, enrolment: Enrolment, broken: JourneyBr
     course = Course(setting, enrolment, journey.instance, broken.at)
     course.exit("Failed", broken.reason)
     return (*course.commands, KeepDeadLetter(broken.reason, broken.message, journey.instance))
+
+
+def _on_flow_gone(setting: Setting, enrolment: Enrolment, gone: FlowGone) -> tuple[Command, ...]:
+    """End it, unless the flow is there again."""
+    journey = _running(enrolment, gone.journey)
+    if journey is None or not setting.flow.leave:
+        return ()
+    course = Course(setting, enrolment, journey.instance, gone.at)
+    course.exit("FlowDeleted", "FlowDeleted")
+    return tuple(course.commands)
 
 
 def _running(enrolment: Enrolment, journey: str) -> Journey | None:
