@@ -13,11 +13,14 @@ from typing import Any
 
 import pytest
 from nats.aio.msg import Msg
+from tests.crash.awaits import Place
 from tests.crash.crashing import crash, send
 from tests.crash.house import WITHIN, House
 from tests.crash.points import HTTP, POINTS
 from tests.crash.processes import Server, Servers
+from tests.integration.jetstream.test_epoch import holding
 
+from emailflow_runtime.adapters.jetstream import connection as connections
 from emailflow_runtime.adapters.jetstream.connection import Connection, Credentials, JetStreamError, connect
 from emailflow_runtime.adapters.jetstream.consent_bucket import ConsentBucket
 from emailflow_runtime.adapters.jetstream.state_store import JetStreamStateStore
@@ -37,6 +40,7 @@ SOME = (
 )
 NEAR = pytest.mark.parametrize("leading", [True, False], ids=["leader", "follower"])
 """What the server that the owner is connected to is for STATE."""
+RENEWED = Place("adapters/jetstream/epoch", "Epoch.renew", "self._renewed")
 PAUSE = 5.0
 """Seconds: longer than an election, and than a request may take."""
 
@@ -130,6 +134,43 @@ async def test_commits_go_on_when_the_leader_is_killed_and_a_stale_owners_are_re
     with pytest.raises(EpochLost):
         await owner.commit([PutContact(Contact("late"))])
     assert await owner.contacts(["late"]) == {}
+
+
+async def test_an_owner_that_ends_after_a_new_epoch_leaves_everything_to_the_next(
+    replicated: House, cluster: Servers
+) -> None:
+    near = await nearby(replicated, cluster, leading=False)
+    life = replicated.begin(RENEWED, over=True, near=near)
+    await replicated.told("ready")
+    await send(replicated, HTTP, 20)
+    async with paused(near):
+        await life.ended()
+    assert life.told("reached") is not None
+    await replicated.note_half_way()
+    replicated.begin()
+    await replicated.verdict(unknown=len(replicated.half_way))
+
+
+@pytest.mark.parametrize("after", [1, 15])
+async def test_the_end_of_a_batch_that_comes_after_a_new_epoch_has_nothing_of_it_stored(
+    replicated: House, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    connection, names = replicated.connection, replicated.names
+    owner = JetStreamStateStore(connection, names, 0)
+    await owner.claim()
+    monkeypatch.setattr(connections, "TIMEOUT", 1)
+    with holding(connection, after=after) as held:
+        committing = asyncio.create_task(
+            owner.commit([PutContact(Contact(f"c{number}", email="one")) for number in range(20)])
+        )
+        await held.some.wait()
+    await committing
+    await owner.commit([PutContact(Contact(f"c{number}", email="two")) for number in range(20)])
+
+    await held.pass_on(connection, names)
+
+    found = await owner.contacts([f"c{number}" for number in range(20)])
+    assert {contact.email for contact in found.values()} == {"two"}
 
 
 @NEAR

@@ -80,13 +80,16 @@ class Epoch:
 
     async def renew(self) -> None:
         """Take a new epoch in place of one's own, and keep trying while the store is away; from then on
-        nothing that this owner has written before can be stored any more. Raises EpochLost."""
+        nothing that this owner has written before can be stored any more. Raises EpochLost; JetStreamError
+        for what would be refused again."""
         while True:
             reconnects = self._connection.reconnects
             try:
                 self.sequence = await self._renewed()
                 break
             except JetStreamError as refused:
+                if refused.for_good:
+                    raise
                 if refused.code != TRY_AGAIN:
                     log.error("STATE refused an epoch: %s", refused)
             except Unavailable as away:
