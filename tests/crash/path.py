@@ -36,6 +36,7 @@ PATH = (
     "app/inhand",
     "app/lanes",
     "app/ownership",
+    "app/portions",
     "app/progress",
     "app/recovery",
     "app/relay",
@@ -49,7 +50,7 @@ PATH = (
 WAITING = re.compile(
     r"asyncio\.(sleep|wait|shield|gather)"
     r"|[\w.]+\.(wait|acquire)|(placed|(self\._)?arrived)\.get"
-    r"|accepted|committed|self\.committed|turn|future|expected|first|last|result|self\._closed|ask|placed\.put"
+    r"|accepted|committed|self\.(committed|remembered)|turn|future|expected|first|last|result|self\._closed|ask|placed\.put"
     r"|run|handing_over|self\._reconnected|self\._outside\.reconnected|mark\.reached|self\.(_relay|_desk)\.room"
     r"|(self\._(outside\.)?catalog|shard)\.(until_released|until_usable|flows_differ|differ_from|ready\.wait)"
 )
@@ -61,14 +62,16 @@ HARMLESS: dict[str, frozenset[str]] = {
         {
             "app/backlog self._desk.recall",
             "app/composing self._renderer.render",
-            "app/contacts self._store.contacts",
+            "app/contacts self._load",
             "app/desk self._contacts.load",
             "app/desk self._enrolments.load",
             "app/desk self._contacts.fetch",
             "app/desk self._enrolments.fetch",
             "app/contacts self._contacts.load",
             "app/contacts self._contacts.fetch",
-            "app/enrolments self._store.enrolments",
+            "app/desk self._enrolments.bring_back",
+            "app/enrolments self._load",
+            "app/enrolments self._store.records",
             "app/flow_runner self._barrier.passed",
             "app/flow_runner self._barrier.end",
             "app/flow_runner self._barrier.read",
@@ -78,7 +81,6 @@ HARMLESS: dict[str, frozenset[str]] = {
             "app/ingest self._aliases.lookup",
             "app/ownership self._leases.read",
             "app/progress feed.standing",
-            "app/recovery self._store.records",
             "app/recovery Recovery.relay_again self._desk.recall",
             "app/recovery self._desk.entry",
             "app/sender self._desk.setting",
@@ -95,6 +97,8 @@ HARMLESS: dict[str, frozenset[str]] = {
             "app/shard self._outside.catalog.has",
             "app/store_clock self.set",
             "adapters/jetstream/state_store JetStreamStateStore.now self._connection.api",
+            "adapters/jetstream/state_store JetStreamStateStore._matching self._connection.api",
+            "adapters/jetstream/state_store JetStreamStateStore._insist read",
             "adapters/http_door/door self._tokens.verify",
             "adapters/http_door/door read_body",
             "adapters/jetstream/event_log self._connection.api",

@@ -245,7 +245,7 @@ def _apply(enrolment, commands):
     facts = [command.fact for command in commands if isinstance(command, RecordFact)]
     for command in commands:
         if isinstance(command, IgnoreEvent):
-            enrolment.ignored = (*enrolment.ignored, command.event_hash)
+            enrolment.seen[command.event_hash] = None
         if isinstance(command, RecordFact):
             after = evolve(enrolment.journeys.get(command.instance), command.fact)
             enrolment.journeys[command.instance] = after

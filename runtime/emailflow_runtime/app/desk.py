@@ -40,7 +40,7 @@ from emailflow_runtime.core.commands import (
 from emailflow_runtime.core.contact import MAILS_COUNTED
 from emailflow_runtime.core.facts import Fact
 from emailflow_runtime.core.inputs import EventArrived, Input
-from emailflow_runtime.core.journey import Journey, Record
+from emailflow_runtime.core.journey import Enrolment, Journey, Record
 from emailflow_runtime.core.publication import publish
 from emailflow_runtime.core.reactions.arriving import TOGETHER, needed_places
 from emailflow_runtime.core.reactions.course import Setting
@@ -92,6 +92,7 @@ class Desk:
         self._telemetry = telemetry
         self._keeping: set[asyncio.Task[None]] = set()
         self._told = asyncio.Event()
+        self._marked: dict[EnrolmentKey, Entry] = {}
         self._most_untold = min(UNTOLD, relay.largest // 4)
 
     async def load(self, flow: str, contacts: Sequence[str]) -> None:
@@ -188,10 +189,17 @@ class Desk:
         """Done when everything decided until now, and that it was decided by the owner, is on disk."""
         return self._writer.barrier()
 
+    def remembered(self) -> Done:
+        """The same, and that events counted which changed nothing: their acknowledgements wait for this."""
+        marked, self._marked = self._marked, {}
+        for entry in marked.values():
+            self._writer.submit((self._put_seen(entry.enrolment),)).add_done_callback(entry.landed)
+        return self._writer.barrier()
+
     async def settled(self) -> None:
         """Return when everything decided until now, and every dead letter, is on disk."""
         await self.kept()
-        await self.committed()
+        await self.remembered()
 
     async def kept(self) -> None:
         """Return when every dead letter asked for until now is on disk."""
@@ -217,7 +225,8 @@ class Desk:
                     changes += self._fold(entry, command)
                     touched[command.instance] = touched.get(command.instance, 0) + 1
                 case IgnoreEvent():
-                    enrolment.ignored = (*enrolment.ignored, command.event_hash)
+                    remember(enrolment, (command.event_hash,))
+                    self._mark(entry)
                 case ArmTimer():
                     self._arm(Wait(command.at, *key, command.instance), waited.get(command.instance, 0))
                 case SendMail():
@@ -261,17 +270,24 @@ class Desk:
         self._census.moved(before, after)
         entry.tell(instance, (fact,))
         entry.weight += _open_weight(after) - _open_weight(before)
-        if fact.applied:
-            enrolment.ignored = ()
-        elif before is not None and after.applied is before.applied:
+        if not fact.applied and before is not None and after.applied is before.applied:
             return []
         known = (*(before.applied if before else ()), *fact.applied)
         forgotten = [mark for mark in known if mark not in after.applied]
         if not forgotten:
             return []
         remember(enrolment, forgotten)
-        expires = self._dedupe()
-        return [PutSeen(enrolment.flow, enrolment.contact, tuple(enrolment.seen), expires)]
+        return [self._put_seen(enrolment)]
+
+    def _put_seen(self, enrolment: Enrolment) -> PutSeen:
+        return PutSeen(enrolment.flow, enrolment.contact, tuple(enrolment.seen), self._dedupe())
+
+    def _mark(self, entry: Entry) -> None:
+        """Have the companion stored with what is stored next for acknowledgements."""
+        key = (entry.enrolment.flow, entry.enrolment.contact)
+        if key not in self._marked:
+            self._marked[key] = entry
+            entry.in_flight += 1
 
     def _dedupe(self) -> int:
         return int(seconds(self._catalog.plans.runtime.retention_dedupe))

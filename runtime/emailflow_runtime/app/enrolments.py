@@ -49,6 +49,10 @@ class Entry(msgspec.Struct):
             unpublished.append(fact)
             self.untold += fact_weight(fact)
 
+    def landed(self, _: object) -> None:
+        """A commit that it waited for has been made, or never will be."""
+        self.in_flight -= 1
+
     def told(self, instance: str, count: int) -> None:
         """The oldest facts of this place are in EVENTS."""
         unpublished = self.unpublished[instance]

@@ -100,7 +100,7 @@ class FlowRunner:
             for event in others:
                 await self._take_when_usable(event)
                 self.mark.advance(event.sequence)
-            task = asyncio.create_task(self._acknowledge(self._desk.committed(), batch))
+            task = asyncio.create_task(self._acknowledge(self._desk.remembered(), batch))
             self._acknowledging.add(task)
             task.add_done_callback(self._acknowledging.discard)
 

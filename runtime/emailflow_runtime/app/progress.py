@@ -16,6 +16,9 @@ from emailflow_runtime.errors import EmailFlowError, Unavailable
 RECHECK = 0.5
 """Seconds to wait for a reader before asking JetStream whether anything is left for it at all."""
 
+TYPES = 10_000
+"""CloudEvents types of which it is known where the last event stands."""
+
 log = logging.getLogger(__name__)
 
 
@@ -53,7 +56,11 @@ class Watermark:
 
 
 class Reading:
-    """What the contact reader has read: how far, and where the last event of each type stands."""
+    """What the contact reader has read: how far, and where the last event of each type stands.
+
+    Of types that producers invent there is no end, so the ones that came longest ago are forgotten: from then
+    on any type counts as read up to there.
+    """
 
     def __init__(self) -> None:
         self.mark = Watermark()
@@ -67,8 +74,12 @@ class Reading:
     def note(self, read: Iterable[tuple[str, int]]) -> None:
         """These events (type, sequence) have been applied, in order."""
         sequence = 0
+        last = self._last
         for kind, sequence in read:
-            self._last[kind] = sequence
+            last.pop(kind, None)
+            last[kind] = sequence
+        while len(last) > TYPES:
+            self._unread = max(self._unread, last.pop(next(iter(last))))
         self.mark.advance(sequence)
 
     def last_of(self, types: Iterable[str]) -> int:

@@ -214,7 +214,7 @@ class Shard:
 
     async def _finish(self) -> None:
         await self._sender.drained()
-        await self._desk.committed()
+        await self._desk.remembered()
         await self._relay.drained()
         await self._desk.committed()
 

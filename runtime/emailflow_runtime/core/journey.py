@@ -132,8 +132,7 @@ def decode_record(data: bytes) -> Record:
 class Enrolment(msgspec.Struct):
     """Everything about one contact in one flow.
 
-    `considered` is the EVENTS sequence up to which events have been decided about, `ignored` the hashes of
-    those that counted but led to no fact yet: the next fact takes them along.
+    `considered` is the EVENTS sequence up to which events have been decided about.
     """
 
     flow: str
@@ -141,9 +140,9 @@ class Enrolment(msgspec.Struct):
     journeys: dict[str, Journey] = {}
     """By instance: all that are open, and the newest of the ended ones (`core/remembering.py`)."""
     seen: dict[int, None] = {}
-    """Hashes of events from the companion message, oldest first, older than what the records remember."""
+    """Hashes of events from the companion message, oldest first: older than what the records remember, or of
+    events that counted and changed nothing."""
     considered: int = 0
-    ignored: tuple[int, ...] = ()
     ended: dict[str, None] = {}
     """Instances of the ended journeys that are here, as they ended."""
     partial: bool = False
@@ -151,8 +150,6 @@ class Enrolment(msgspec.Struct):
 
     def has_applied(self, event_hash: int) -> bool:
         """Whether this event (hash of source and id) has counted here already."""
-        return (
-            event_hash in self.seen
-            or event_hash in self.ignored
-            or any(event_hash in journey.applied for journey in self.journeys.values())
+        return event_hash in self.seen or any(
+            event_hash in journey.applied for journey in self.journeys.values()
         )

@@ -50,7 +50,7 @@ class Desk:
     async def kept(self) -> None:
         pass
 
-    def committed(self) -> asyncio.Future[int]:
+    def remembered(self) -> asyncio.Future[int]:
         return asyncio.get_running_loop().create_future()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 import pytest
 
 from emailflow_runtime.app import progress
-from emailflow_runtime.app.progress import Barrier, Reading, Watermark
+from emailflow_runtime.app.progress import TYPES, Barrier, Reading, Watermark
 from emailflow_runtime.app.stores import Standing
 
 
@@ -150,3 +150,15 @@ async def test_after_a_take_over_a_flow_first_decides_what_its_predecessors_read
     mark.advance(9)
     async with asyncio.timeout(5):
         await waiting
+
+
+def test_types_without_end_are_no_memory_without_end_and_nothing_is_overtaken() -> None:
+    reading = Reading()
+    reading.note([("rare", 1)])
+    for number in range(2, 5 * TYPES):
+        reading.note([(f"invented{number}", number)])
+    last = 5 * TYPES - 1
+    assert len(reading._last) == TYPES
+    assert reading.last_of([f"invented{last}"]) == last
+    # What is forgotten counts as read later than it was, never earlier.
+    assert 1 <= reading.last_of(["rare"]) <= last - TYPES

@@ -18,6 +18,7 @@ from emailflow_runtime.core.program import CompiledProgram
 from emailflow_runtime.core.reactions.course import Setting
 from emailflow_runtime.core.reactions.mailing import Delivery
 from emailflow_runtime.core.reactions.react import react
+from emailflow_runtime.core.remembering import remember
 
 SECOND = 1_000_000_000
 NOON = 1_795_521_600 * SECOND
@@ -50,10 +51,8 @@ class World:
                 assert journey is not None
                 self.enrolment.journeys[command.instance] = journey
                 self.facts.append(command.fact)
-                if command.fact.applied:
-                    self.enrolment.ignored = ()
             if isinstance(command, IgnoreEvent):
-                self.enrolment.ignored = (*self.enrolment.ignored, command.event_hash)
+                remember(self.enrolment, (command.event_hash,))
         if isinstance(given, EventArrived):
             self.enrolment.considered = max(self.enrolment.considered, given.sequence)
         return commands

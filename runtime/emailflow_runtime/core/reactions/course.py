@@ -95,7 +95,7 @@ class Course:
         self.due = self.at
         """When what follows should have happened; earlier than `at` after a time without an owner."""
         self._considered = max(considered, enrolment.considered)
-        self._counted = (*enrolment.ignored, *counted)
+        self._counted = counted
 
     @property
     def journey(self) -> Journey:
