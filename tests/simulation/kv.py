@@ -48,7 +48,7 @@ class Bucket:
 
     def since(self, sequence):
         """What has been said from this sequence on, in order, the deleted ones among it."""
-        return [(name, value) for name, (number, value) in self._said.items() if number >= sequence]
+        return [(name, value, number) for name, (number, value) in self._said.items() if number >= sequence]
 
 
 class Plans:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from tests.simulation.loop import PROCESS
+from tests.simulation.network import TIMEOUT
 
 from emailflow_api.jetstream.epochs import SINCE
 from emailflow_api.jetstream.naming import Names
@@ -149,12 +150,25 @@ class Connection:
     async def request(self, subject, data, headers=None):
         _, bucket, name = subject.split(".", 2)
 
-        def effect():
-            self._network.note("put", name, len(data))
-            self._jetstream.buckets[bucket].put(name, None if headers else data)
+        there, deleted = self._jetstream.buckets[bucket], "KV-Operation" in headers
 
-        await self._call("put", effect)
-        return types.SimpleNamespace(data=json.dumps({}).encode())
+        def effect():
+            if self.collides(there.revision(name), int(headers["Nats-Expected-Last-Subject-Sequence"])):
+                return {"error": {"err_code": 10071, "description": "wrong last sequence"}}
+            self._network.note("put", name, len(data))
+            there.put(name, None if deleted else data)
+            return {"seq": there.last}
+
+        if self._network.chance(0.02):
+            self._network.arrive_late("put", effect)
+            await asyncio.sleep(TIMEOUT)
+            raise NatsUnreachable("no answer to a put")
+        answer = await self._call("put", effect)
+        return types.SimpleNamespace(data=json.dumps(answer).encode())
+
+    def collides(self, revision, expected):
+        """Whether a bucket refuses this."""
+        return revision != expected
 
     async def page(self, bucket, sequence):
         there = self._jetstream.buckets[bucket]

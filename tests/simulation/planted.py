@@ -210,6 +210,13 @@ class TrustfulReports(ports.Reports):
         return False
 
 
+class UncheckedConnection(ports.Connection):
+    """Writes plans over whatever has been written meanwhile."""
+
+    def collides(self, revision, expected):
+        return False
+
+
 class LazyConnection(ports.Connection):
     """Makes consumers, and leaves them as they were made."""
 
@@ -256,6 +263,9 @@ PLANTED = {
     "a report counts nobody": Planted(make(Reports=UncountedReports), "has lost its step", "changes"),
     "a report takes another one back": Planted(
         make(Reports=TrustfulReports), "is not acknowledged in the end", "changes"
+    ),
+    "a plan takes another one back": Planted(
+        make(Connection=UncheckedConnection), "has lost its step", "changes"
     ),
     "a consumer keeps its filter": Planted(make(Connection=LazyConnection), "nobody entered", "changes"),
     "a consumer knows of no other exits": Planted(

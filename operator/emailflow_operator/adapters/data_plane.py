@@ -26,6 +26,7 @@ NO_ROOM = frozenset({10023, 10028, 10047})
 SMALLEST = 128 << 20
 TOGETHER = 32
 """Requests under way at once."""
+_NO_HEADERS: Mapping[str, str] = {}
 
 
 class DataPlane:
@@ -177,9 +178,10 @@ class DataPlane:
 
     async def write_plans(self, wanted: Mapping[str, bytes]) -> bool:
         """Make the bucket say this, in this order, then remove the rest. Says whether it wrote."""
-        await self._plans.make_sure()
-        changed = [(key, value) for key, value in wanted.items() if self._plans.entries.get(key) != value]
-        gone = [key for key in self._plans.entries if key not in wanted]
+        doubted, there = await self._plans.make_sure(), self._plans.entries
+        # What is in doubt is written again whatever it says: a change that comes late then finds another one.
+        changed = [(key, value) for key, value in wanted.items() if there.get(key) != value or key in doubted]
+        gone = [key for key in {**there, **dict.fromkeys(sorted(doubted))} if key not in wanted]
         # Content first, then what points to it: a reader never finds a pointer to nothing.
         for pointers in (False, True):
             some = [each for each in changed if each[0].startswith(CURRENT) == pointers]
@@ -189,12 +191,17 @@ class DataPlane:
 
 
 class Bucket:
-    """A KV bucket as it was last read; `refresh` reads what has changed since."""
+    """A KV bucket as it was last read; `refresh` reads what has changed since.
+
+    It is written by compare-and-set, so that a change which a paused server passes on late is refused.
+    """
 
     def __init__(self, connection: NatsConnection, bucket: str) -> None:
         self.entries: dict[str, bytes] = {}
         self._connection = connection
         self._bucket = bucket
+        self._revisions: dict[str, int] = {}
+        """The sequence of each key's last message, also of one that deletes it."""
         self._next = 1
         self._heard = False
         self._changed = False
@@ -209,14 +216,16 @@ class Bucket:
     def start_again(self) -> None:
         """Forget what was read."""
         self.entries.clear()
+        self._revisions.clear()
         self._next = 1
 
-    async def make_sure(self) -> None:
-        """Read everything again if there is doubt about anything."""
+    async def make_sure(self) -> frozenset[str]:
+        """Read everything again if there is doubt about anything; the keys that are in doubt until they are
+        written again."""
         if self._doubted:
             self.start_again()
             await self.refresh()
-            self._doubted.clear()
+        return frozenset(self._doubted)
 
     async def listen(self, changed: Callable[[], None]) -> None:
         """Call `changed` when somebody writes; a wake-up can be lost, so look now and then all the same."""
@@ -233,7 +242,8 @@ class Bucket:
         """Read what has changed; says whether anything has since this was last said."""
         while True:
             page = await self._connection.page(self._bucket, self._next)
-            for key, value in page.entries:
+            for key, value, sequence in page.entries:
+                self._revisions[key] = sequence
                 if value is None:
                     self.entries.pop(key, None)
                 else:
@@ -247,14 +257,17 @@ class Bucket:
 
     async def put(self, key: str, value: bytes) -> None:
         """Write one entry."""
-        self._doubted.add(key)
-        checked(await self._connection.request(f"$KV.{self._bucket}.{key}", value))
-        self._doubted.discard(key)
+        await self._write(key, value)
         self.entries[key] = value
 
     async def delete(self, key: str) -> None:
         """Mark one entry deleted."""
-        self._doubted.add(key)
-        checked(await self._connection.request(f"$KV.{self._bucket}.{key}", b"", {"KV-Operation": "DEL"}))
-        self._doubted.discard(key)
+        await self._write(key, b"", {"KV-Operation": "DEL"})
         self.entries.pop(key, None)
+
+    async def _write(self, key: str, value: bytes, headers: Mapping[str, str] = _NO_HEADERS) -> None:
+        self._doubted.add(key)
+        over = {**headers, "Nats-Expected-Last-Subject-Sequence": str(self._revisions.get(key, 0))}
+        answer = checked(await self._connection.request(f"$KV.{self._bucket}.{key}", value, over))
+        self._revisions[key] = int(answer["seq"])
+        self._doubted.discard(key)

@@ -47,9 +47,9 @@ class Server(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Some of a bucket's entries: `None` for a deleted key, and the sequence to go on from."""
+    """Some of a bucket's entries: key, value (`None`: deleted) and sequence, and the one to go on from."""
 
-    entries: list[tuple[str, bytes | None]]
+    entries: list[tuple[str, bytes | None, int]]
     following: int
 
 
@@ -213,7 +213,7 @@ class NatsConnection:
 
         prefix = f"$KV.{bucket}."
         body = {"seq": sequence, "batch": PAGE, "next_by_subj": f"{prefix}>"}
-        entries: list[tuple[str, bytes | None]] = []
+        entries: list[tuple[str, bytes | None, int]] = []
         try:
             subscription = await self.client.subscribe(inbox, cb=take)
             try:
@@ -228,11 +228,10 @@ class NatsConnection:
                         if status in {"204", "404"}:
                             return Page(entries, sequence)
                         raise NatsUnreachable(f"a direct get answered {status}")
-                    sequence = int(headers["Nats-Sequence"]) + 1
+                    at, name = int(headers["Nats-Sequence"]), headers["Nats-Subject"].removeprefix(prefix)
                     deleted = "KV-Operation" in headers
-                    entries.append(
-                        (headers["Nats-Subject"].removeprefix(prefix), None if deleted else message.data)
-                    )
+                    entries.append((name, None if deleted else message.data, at))
+                    sequence = at + 1
             finally:
                 await subscription.unsubscribe()
         except (NatsError, OSError, TimeoutError) as error:
