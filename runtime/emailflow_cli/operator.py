@@ -32,6 +32,10 @@ Certificates = Annotated[
     str,
     typer.Option(help="`self`: made and rotated by the operator; else a folder with tls.crt and tls.key."),
 ]
+ClientCa = Annotated[
+    Path | None,
+    typer.Option(help="Answer only who has a client certificate that one of these (PEM) has signed."),
+]
 PortsFile = Annotated[Path | None, typer.Option(help='Write {"admin":…} here once it listens.')]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")]
 
@@ -50,6 +54,7 @@ def operator(
     webhook_port: WebhookPort = 9443,
     webhook_service: Service = "",
     certificates: Certificates = "self",
+    client_ca: ClientCa = None,
     ports_file: PortsFile = None,
     verbose: Verbose = False,
 ) -> None:
@@ -74,6 +79,7 @@ def operator(
         webhook_port=webhook_port,
         webhook_service=webhook_service,
         certificates=certificates,
+        client_ca=client_ca,
         ports_file=ports_file,
     )
     _run(options)

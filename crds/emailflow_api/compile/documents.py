@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from emailflow_api.allowed import NAME_LABEL
 from emailflow_api.compile.report import Report
 from emailflow_api.errors import Finding
 from emailflow_api.kinds import GROUP, KINDS, RESOURCES, InvalidResource, Resource, parse
@@ -17,8 +18,6 @@ from emailflow_api.reading import Document, InvalidValue, decoded_data
 Held = dict[tuple[str, str], dict[str, bytes]]
 """By (namespace, name), then by key."""
 NOTHING_GIVEN_UP: Mapping[str, Finding] = MappingProxyType({})
-NAME_LABEL = "kubernetes.io/metadata.name"
-"""The label that the API server puts on every Namespace."""
 
 
 class Contract(NamedTuple):

@@ -6,8 +6,8 @@ from typing import Any
 import jsonschema_rs
 
 from emailflow_api import plans as p
+from emailflow_api.allowed import Labels, granted
 from emailflow_api.compile.checked_expressions import CheckedExpressions
-from emailflow_api.compile.grants import Labels, granted
 from emailflow_api.compile.report import Report
 from emailflow_api.expressions import Scope
 from emailflow_api.kinds import EventType

@@ -4,29 +4,13 @@ Namespaces are known by the labels that the documents have; offline, one without
 its name for a label and no other. What is permitted is decided in `plans.permissions`, for the runtime too.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from emailflow_api import plans as p
 from emailflow_api.compile.report import Report
 from emailflow_api.kinds import EmailFlow
-from emailflow_api.kinds.namespaces import Namespaces
 from emailflow_api.plans import permissions
-
-Labels = Mapping[str, Mapping[str, str]]
-"""Labels by namespace."""
-
-
-def granted(declared: Namespaces, labels: Labels) -> tuple[str, ...]:
-    """The namespaces besides an object's own; `*` for all."""
-    if declared.from_ == "All":
-        return (permissions.EVERY_NAMESPACE,)
-    if declared.selector is None:
-        return ()
-    wanted = declared.selector.match_labels
-    return tuple(
-        sorted(name for name, has in labels.items() if all(has.get(k) == v for k, v in wanted.items()))
-    )
 
 
 def check_grants(report: Report, flow: EmailFlow, plans: p.Plans, policy: p.PolicyPlan | None) -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from emailflow_api import plans as p
+from emailflow_api.allowed import Labels, granted
 from emailflow_api.compile import later
-from emailflow_api.compile.grants import Labels, granted
 from emailflow_api.compile.references import not_found
 from emailflow_api.compile.report import Report
 from emailflow_api.compile.times import check_duration, check_zone

@@ -5,16 +5,14 @@ from collections.abc import Mapping
 import msgspec
 
 from emailflow_api import plans as p
+from emailflow_api.allowed import Labels, allows, granted, not_allowed
 from emailflow_api.compile import later
 from emailflow_api.compile.addresses import check_address
 from emailflow_api.compile.documents import Sorted
-from emailflow_api.compile.grants import Labels, granted
 from emailflow_api.compile.providers import secret_key
 from emailflow_api.compile.report import Report
 from emailflow_api.compile.times import check_duration, check_zone
-from emailflow_api.errors import Finding, Severity
 from emailflow_api.kinds import API_VERSION, EmailFlow, EmailRuntime
-from emailflow_api.kinds.namespaces import Namespaces
 from emailflow_api.plans import permissions
 
 Key = tuple[str, str]
@@ -66,22 +64,10 @@ def runtime_of(flow: EmailFlow) -> Key:
     return reference.namespace or flow.namespace, reference.name
 
 
-def allows(allowed: Namespaces, labels: Mapping[str, str]) -> bool:
-    """Whether a namespace with these labels, other than the runtime's own, may come in."""
-    return bool(granted(allowed, {"": labels}))
-
-
 def check_allowed(report: Report, namespace: str, runtime: EmailRuntime, labels: Mapping[str, str]) -> None:
     """Report a flow whose namespace (with these labels) the runtime does not let in."""
     if namespace != runtime.namespace and not allows(runtime.spec.allowed_namespaces, labels):
         report.findings.append(not_allowed(report.subject, (runtime.namespace, runtime.name), namespace))
-
-
-def not_allowed(subject: str, runtime: Key, namespace: str) -> Finding:
-    """That a runtime does not let a flow's namespace in."""
-    message = f"the EmailRuntime {'/'.join(runtime)} does not let the namespace {namespace} in"
-    expected = "the runtime's `allowedNamespaces` to name it"
-    return Finding(Severity.ERROR, permissions.NOT_ALLOWED, subject, "spec.runtimeRef", message, expected)
 
 
 def warn_of_no_links(report: Report, runtime: EmailRuntime) -> None:

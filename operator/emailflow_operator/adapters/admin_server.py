@@ -1,8 +1,11 @@
 """What the kubelet and Prometheus ask the operator: /healthz, /readyz, /metrics."""
 
+import socket
 from collections.abc import Callable
 
 from aiohttp import web
+
+from emailflow_operator.adapters.bounded_server import BoundedServer
 
 
 class AdminServer:
@@ -15,7 +18,7 @@ class AdminServer:
         self._healthy = healthy
         self._ready = ready
         self._metrics = metrics
-        self._runner: web.AppRunner | None = None
+        self._server: BoundedServer | None = None
 
     async def start(self, port: int, host: str = "0.0.0.0") -> int:  # noqa: S104 - the kubelet comes from outside
         """Listen; 0 picks a free port. Gives the port. Raises OSError."""
@@ -23,16 +26,15 @@ class AdminServer:
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._text)
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
-        await site.start()
-        return int(self._runner.addresses[0][1])
+        listening = socket.create_server((host, port))
+        self._server = BoundedServer(app)
+        await self._server.start(listening)
+        return int(listening.getsockname()[1])
 
     async def close(self) -> None:
         """Stop listening."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._server is not None:
+            await self._server.close()
 
     async def _healthz(self, _: web.Request) -> web.Response:
         problem = self._healthy()

@@ -6,13 +6,14 @@ object holds, it raises nothing.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from emailflow_api.compile import compile_resources
 from emailflow_api.compile.compatibility import breaks
 from emailflow_api.errors import Finding, Severity
 from emailflow_api.kinds import EventType, InvalidResource, parse
 from emailflow_api.reading import Document
+from emailflow_operator.admission.lister import Lister
 from emailflow_operator.admission.neighbours import Neighbours, runtime_key
 
 SELF_EVIDENT = frozenset(
@@ -43,16 +44,6 @@ class Judgement(NamedTuple):
 
     refusals: tuple[Finding, ...] = ()
     warnings: tuple[Finding, ...] = ()
-
-
-class Lister(Protocol):
-    """The objects that are known at this moment; best effort, an empty one costs warnings only."""
-
-    def of(self, kind: str, namespace: str | None = None) -> Iterable[Mapping[str, Any]]:
-        """All objects of a kind, in one namespace or in all."""
-
-    def get(self, kind: str, namespace: str, name: str) -> Mapping[str, Any] | None:
-        """One object, if it is known."""
 
 
 def judge(new: Mapping[str, Any], old: Mapping[str, Any] | None, lister: Lister | None) -> Judgement:

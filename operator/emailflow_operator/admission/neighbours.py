@@ -5,12 +5,10 @@ It reads raw objects, broken ones too, and judges nothing.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from emailflow_api.reading import Document
-
-if TYPE_CHECKING:
-    from emailflow_operator.admission.judgement import Lister
+from emailflow_operator.admission.lister import Lister
 
 SHARED = ("EmailProvider", "ContactPolicy")
 """Kinds of the runtime's namespace of which there are few."""
@@ -34,7 +32,7 @@ def runtime_key(document: Document) -> Key:
 class Neighbours:
     """The neighbours of objects, as a lister knows them."""
 
-    def __init__(self, lister: "Lister") -> None:
+    def __init__(self, lister: Lister) -> None:
         self._lister = lister
 
     def runtime_for(self, document: Document) -> Key:

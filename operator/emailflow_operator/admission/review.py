@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from emailflow_api.errors import Finding
 from emailflow_api.kinds import GROUP, RESOURCES
-from emailflow_operator.admission.judgement import Judgement, Lister, judge
+from emailflow_operator.admission.judgement import Judgement, judge
+from emailflow_operator.admission.lister import Lister
 from emailflow_operator.errors import OperatorError
 from emailflow_operator.injection import InjectionRefused, Injector
 

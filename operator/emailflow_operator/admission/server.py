@@ -9,19 +9,21 @@ import logging
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Self
 
 from aiohttp import web
 
-from emailflow_operator.admission.judgement import Lister
-from emailflow_operator.admission.review import InvalidReview, Request, inject, read_request, validate
-from emailflow_operator.admission.serving import Certificates
+from emailflow_operator.adapters.bounded_server import BoundedServer
+from emailflow_operator.admission.lister import Lister
+from emailflow_operator.admission.review_frames import Answer
+from emailflow_operator.admission.reviewer import Reviewer
+from emailflow_operator.admission.serving import Certificates, demand
 from emailflow_operator.errors import OperatorError
-from emailflow_operator.injection import Injector, SidecarSettings
+from emailflow_operator.injection import SidecarSettings
 
 LARGEST_REVIEW = 8 << 20
 """Bytes: a review holds an object twice, and etcd holds objects up to 1.5 MiB."""
-STOP_WITHIN = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -46,70 +48,63 @@ class AdmissionServer:
         sidecars: SidecarSettings,
         *,
         host: str | None = None,
+        client_ca: Path | None = None,
     ) -> None:
-        """`host` None: all addresses. `port` 0: a free one."""
+        """`host` None: all addresses. `port` 0: a free one. `client_ca`: certificates (PEM), one of which
+        must have signed the client's; None: anybody may ask."""
         self.port = port
         self._host = host
         self._certificates = certificates
-        self._lister = lister
-        self._injector = Injector(sidecars)
+        self._client_ca = client_ca
+        self._reviewer = Reviewer(lister, sidecars)
         self._following: asyncio.Task[None] | None = None
         app = web.Application(client_max_size=LARGEST_REVIEW)
         app.router.add_post("/validate", self._validate)
         app.router.add_post("/inject", self._inject)
         app.router.add_get("/healthz", self._healthz)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_WITHIN)
+        self._server = BoundedServer(app)
 
     async def __aenter__(self) -> Self:
-        """Listen. Raises PortInUse, and what the certificates raise when there are none to begin with."""
+        """Listen. Raises PortInUse, InvalidCertificate, and what the certificates raise when there are none
+        to begin with."""
         await self._certificates.start()
-        await self._runner.setup()
+        if self._client_ca is not None:
+            demand(self._certificates.context, self._client_ca)
         try:
             listening = socket.create_server((self._host or "", self.port), **_family(self._host))
         except OSError as error:
-            await self._runner.cleanup()
             raise PortInUse(f"webhook port: can't listen on {self.port}: {error.strerror}") from error
-        await web.SockSite(self._runner, listening, ssl_context=self._certificates.context).start()
+        await self._server.start(listening, self._certificates.context)
         self.port = listening.getsockname()[1]
         self._following = asyncio.create_task(self._certificates.follow())
         self._following.add_done_callback(_tell)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Answer what is under way, then close, also connections that the API server keeps for later."""
+        """Answer what is under way, then close."""
         if self._following is not None:
             self._following.cancel()
             with suppress(asyncio.CancelledError):
                 await self._following
-        connections = self._runner.server.connections if self._runner.server else []
-        transports = [each.transport for each in connections]
-        await self._runner.cleanup()
-        for each in transports:
-            if each is not None:
-                each.abort()  # The other side may take its time to say goodbye in TLS.
-        await asyncio.sleep(0)
+        await self._server.close()
+        await self._reviewer.close()
 
     async def _validate(self, http: web.Request) -> web.Response:
-        return await _answered(http, lambda request: validate(request, self._lister()))
+        return _answered(await self._reviewer.answer("validate", http.read))
 
     async def _inject(self, http: web.Request) -> web.Response:
-        return await _answered(http, lambda request: inject(request, self._injector, self._lister()))
+        return _answered(await self._reviewer.answer("inject", http.read))
 
     async def _healthz(self, _: web.Request) -> web.Response:
         following = self._following is not None and not self._following.done()
         return web.json_response({"status": "ok" if following else "lost"}, status=200 if following else 500)
 
 
-async def _answered(http: web.Request, answer: Callable[[Request], dict[str, Any]]) -> web.Response:
-    try:
-        return web.json_response(answer(read_request(await http.read())))
-    except InvalidReview as error:
-        return web.json_response({"reason": error.reason, "message": str(error)}, status=400)
-    except web.HTTPException:
-        raise
-    except Exception:
-        log.exception("A review can't be answered")
-        return web.json_response({"reason": OperatorError.reason}, status=500)
+def _answered(answer: Answer) -> web.Response:
+    headers = {"Retry-After": "1"} if answer.status == 503 else {}
+    return web.Response(
+        status=answer.status, body=answer.body, content_type="application/json", headers=headers
+    )
 
 
 def _family(host: str | None) -> dict[str, Any]:

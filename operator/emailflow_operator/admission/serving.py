@@ -57,3 +57,12 @@ class Serving:
                 raise InvalidCertificate(f"tls.crt, tls.key: expected a pair in PEM: {error}") from None
         self._loaded = (certificate, key)
         return True
+
+
+def demand(context: ssl.SSLContext, authorities: Path) -> None:
+    """Let in only clients whose certificate one of these (PEM) has signed. Raises InvalidCertificate."""
+    try:
+        context.load_verify_locations(cafile=authorities)
+    except (ssl.SSLError, OSError) as error:
+        raise InvalidCertificate(f"{authorities}: expected certificates in PEM: {error}") from None
+    context.verify_mode = ssl.CERT_REQUIRED

@@ -35,6 +35,8 @@ class Options(msgspec.Struct, frozen=True):
     """The Service that leads to the webhooks; empty: no admission."""
     certificates: str = "self"
     """`self`, or a folder."""
+    client_ca: Path | None = None
+    """Whoever asks the webhooks must have a certificate that one of these has signed."""
     settle: float = 0.05
     """How long a worker waits for more changes."""
     resync: float = 30.0

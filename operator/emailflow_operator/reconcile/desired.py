@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from emailflow_api.compile import compile_resources
-from emailflow_api.compile.documents import NOTHING_GIVEN_UP
 from emailflow_api.errors import Finding, Severity
 from emailflow_api.plans import Plans
 from emailflow_api.plans.carried import carry_over, waits_to_leave
@@ -48,10 +46,13 @@ class Compiled(msgspec.Struct, frozen=True):
 def compile_for(
     key: RuntimeKey,
     documents: Iterable[Document],
-    given_up: Mapping[str, Finding] = NOTHING_GIVEN_UP,
+    given_up: Mapping[str, Finding],
     begin: Callable[[str], None] = lambda _: None,
 ) -> Compiled:
     """Compile a runtime's documents; `given_up` and `begin` are `compile_resources`'. Never raises."""
+    # In the child only: the operator's own process does without the compiler and its libraries.
+    from emailflow_api.compile import compile_resources
+
     compilation = compile_resources(documents, runtime=key, given_up=given_up, begin=begin)
     by_subject: dict[str, tuple[Finding, ...]] = {}
     for each in compilation.findings:

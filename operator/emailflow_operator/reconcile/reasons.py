@@ -45,8 +45,7 @@ CONDITIONS = {
     "KubernetesRefused": "the API server refuses one of the runtime's children; the message has its words",
     "ChildNotOurs": "one of the runtime's children has the name of an object that was not made for it",
     "KubernetesUnreachable": "the API server did not answer",
-    "CompilerUnavailable": "the operator's process to compile in can't start, or ends whatever it is at; "
-    "plans stay as they are",
+    "CompilerUnavailable": "the process to compile in can't start, or ends whatever it is at; plans stay",
     "InternalError": "a defect of the operator; its log has more",
 }
 """Reason -> meaning. Findings' own reasons stand beside these."""

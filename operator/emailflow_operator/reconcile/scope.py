@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from emailflow_api.compile.documents import NAME_LABEL
-from emailflow_api.compile.runtimes import allows, not_allowed
+from emailflow_api.allowed import NAME_LABEL, allows, not_allowed
 from emailflow_api.errors import Finding
 from emailflow_api.kinds.namespaces import Namespaces
 from emailflow_api.reading import Document

@@ -103,6 +103,7 @@ class OperatorProcess:
                     certificates,
                     lambda: world.cluster if self._sees else None,
                     sidecars,
+                    client_ca=options.client_ca,
                 ):
                     self._admits = True
                     await asyncio.Event().wait()

@@ -31,6 +31,18 @@ def test_a_given_certificate_comes_with_its_ca(helm: Helm) -> None:
     assert "--certificates=/etc/emailflow/webhook-tls" in pod["containers"][0]["args"]
 
 
+def test_a_client_ca_is_what_the_operator_asks_clients_for(helm: Helm, defaults: Rendered) -> None:
+    rendered = helm("webhooks.clientCA.configMapName=apiserver-ca", "webhooks.clientCA.key=root.pem")
+    pod = rendered.one("Deployment", "emailflow-operator")["spec"]["template"]["spec"]
+    [argument] = [each for each in pod["containers"][0]["args"] if each.startswith("--client-ca=")]
+    [mount] = [each for each in pod["containers"][0]["volumeMounts"] if each["name"] == "webhook-client-ca"]
+    [volume] = [each for each in pod["volumes"] if each["name"] == "webhook-client-ca"]
+    assert argument == f"--client-ca={mount['mountPath']}/ca.crt"
+    assert volume["configMap"] == {"name": "apiserver-ca", "items": [{"key": "root.pem", "path": "ca.crt"}]}
+    [operator] = defaults.one("Deployment", "emailflow-operator")["spec"]["template"]["spec"]["containers"]
+    assert not [each for each in operator["args"] if "client-ca" in each]
+
+
 def test_sidecars_are_injected_only_where_asked_for(defaults: Rendered) -> None:
     [hook] = defaults.one("MutatingWebhookConfiguration", "emailflow-injector")["webhooks"]
     assert hook["objectSelector"] == {"matchLabels": {"emailflow.dev/inject": "true"}}
