@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import re
 import signal
 import socket
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +19,10 @@ Identity = Annotated[
 ]
 PullPolicy = Annotated[str, typer.Option(help="Of runtime pods; Kubernetes' default when empty.")]
 PullSecrets = Annotated[list[str] | None, typer.Option(help="Of runtime pods; may be repeated.")]
+Environment = Annotated[
+    list[str] | None,
+    typer.Option(help="OTEL_…=VALUE: an environment variable of runtime pods; may be repeated."),
+]
 Watched = Annotated[
     list[str] | None, typer.Option(help="Serve this namespace only; may be repeated. Else the whole cluster.")
 ]
@@ -46,6 +52,7 @@ def operator(
     identity: Identity = "",
     image_pull_policy: PullPolicy = "",
     image_pull_secret: PullSecrets = None,
+    runtime_env: Environment = None,
     watch_namespace: Watched = None,
     nats_url: NatsUrl = "",
     events_bytes: EventsBytes = 2 << 30,
@@ -70,7 +77,9 @@ def operator(
     options = Options(
         namespace=namespace,
         identity=identity or socket.gethostname(),
-        image=PodImage(image, image_pull_policy, tuple(image_pull_secret or ())),
+        image=PodImage(
+            image, image_pull_policy, tuple(image_pull_secret or ()), _variables(runtime_env or ())
+        ),
         watched=tuple(watch_namespace or ()),
         nats_url=nats_url,
         events_bytes=events_bytes,
@@ -83,6 +92,17 @@ def operator(
         ports_file=ports_file,
     )
     _run(options)
+
+
+def _variables(said: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Names and values, in order. Raises typer.BadParameter."""
+    found = {}
+    for each in said:
+        name, separator, value = each.partition("=")
+        if not separator or not re.fullmatch("OTEL_[A-Z0-9_]{1,200}", name):
+            raise typer.BadParameter(f"--runtime-env: expected OTEL_…=VALUE, got the name {name[:50]!r}")
+        found[name] = value
+    return tuple(sorted(found.items()))
 
 
 def _run(options: Any) -> None:

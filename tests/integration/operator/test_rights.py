@@ -25,6 +25,7 @@ from emailflow_operator.reconcile.children.settings import Image, Issuer
 from .conftest import FLOW, TEMPLATE, Space, runtime, until
 from .installed import ACCOUNT, HOME, IMAGE, install, token
 
+ENVIRONMENT = (("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318"),)
 Manifests = dict[str, dict[str, Any]]
 
 
@@ -71,7 +72,7 @@ def children(owner: dict[str, Any]) -> Manifests:
     """What the operator makes for it, by kind; of its two Services the one for events."""
     issuer = Issuer("https://kubernetes.default.svc", "{}")
     more = {"nats_url": "nats://n:4222", "issuer": issuer, "minted": True}
-    made = children_of(owner, None, image=Image(IMAGE, "IfNotPresent", ("registry",)), **more)  # type: ignore[arg-type]
+    made = children_of(owner, None, image=Image(IMAGE, "IfNotPresent", ("registry",), ENVIRONMENT), **more)  # type: ignore[arg-type]
     return {each["kind"]: each for each in reversed(made)}
 
 

@@ -150,3 +150,10 @@ def test_the_volume_of_nats_has_room_for_four_runtimes(helm: Helm, size: str) ->
     made = streams(RuntimePlan(namespace="mail", name="default"), events_bytes=log)
     bounded = sum(max(0, each.get("max_bytes", 0)) for each in made)
     assert 4 * bounded <= store * 2 / 3
+
+
+def test_what_tracing_wants_reaches_the_operator_and_nothing_else_does(helm: Helm) -> None:
+    rendered = helm("tracing.environment.OTEL_EXPORTER_OTLP_ENDPOINT=http://c:4318")
+    [operator] = rendered.one("Deployment", "emailflow-operator")["spec"]["template"]["spec"]["containers"]
+    assert "--runtime-env=OTEL_EXPORTER_OTLP_ENDPOINT=http://c:4318" in operator["args"]
+    assert "OTEL_" in helm.refusal("tracing.environment.PYTHONPATH=/tmp")

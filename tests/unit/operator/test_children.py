@@ -89,6 +89,14 @@ def test_what_the_spec_says_of_pods_is_taken_over() -> None:
     assert metadata["labels"] | deployment["selector"]["matchLabels"] == metadata["labels"]
 
 
+def test_pods_get_the_environment_that_tracing_wants_and_no_other() -> None:
+    said = Image("emailflow:1", environment=(("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318"),))
+    assert pod_of(children(runtime(), image=said))["containers"][0]["env"] == [
+        {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://c:4318"}
+    ]
+    assert "env" not in pod_of(children(runtime()))["containers"][0]
+
+
 def test_no_pod_is_the_first_to_be_evicted() -> None:
     """A pod without requests is BestEffort; the node's own needs and everybody else's come before it."""
     assert pod_of(children(runtime()))["containers"][0]["resources"] == {

@@ -132,6 +132,8 @@ def _container(runtime: EmailRuntime, image: Image, mounts: list[Mount]) -> dict
     }
     if image.pull_policy:
         container["imagePullPolicy"] = image.pull_policy
+    if image.environment:
+        container["env"] = [{"name": name, "value": value} for name, value in image.environment]
     container["resources"] = _resources(runtime)
     return container
 

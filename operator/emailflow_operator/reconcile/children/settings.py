@@ -27,6 +27,8 @@ class Image(NamedTuple):
     name: str
     pull_policy: str = ""
     pull_secrets: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    """Name and value of variables, OTEL_… only: a runtime reads no others."""
 
 
 class Issuer(NamedTuple):
