@@ -37,7 +37,7 @@ async def _demo(folder: Path) -> None:
 
     manifests = folder / "onboarding"
     shutil.copytree(EXAMPLE, manifests)
-    flow = manifests / "flow.yaml"
+    flow = manifests / "4-flow.yaml"
     flow.write_text(flow.read_text().replace(WAIT, SHORTENED))
     asked = asyncio.Event()
     for each in (signal.SIGINT, signal.SIGTERM):
@@ -93,7 +93,7 @@ Try next:
   curl {url}/events -H 'ce-specversion: 1.0' -H 'ce-type: com.example.user.signed_up' \\
     -H 'ce-source: /me' -H 'ce-id: 1' -H 'content-type: application/json' \\
     -d '{{"user": {{"id": "me", "email": "me@example.com", "name": "Me", "plan": "pro"}}}}'
-  Edit {manifests}/templates.yaml: saving it is applying it.
+  Edit {manifests}/3-templates.yaml: saving it is applying it.
 
 Ctrl-C ends it."""
 

@@ -86,7 +86,7 @@ def test_a_flow_elsewhere_is_served_once_the_runtime_allows_it(
     shop: str, producer: str, witness: Sink
 ) -> None:
     cluster.make_namespace("team")
-    kubectl("apply", "--namespace", "team", "--filename", "examples/onboarding/templates.yaml")
+    kubectl("apply", "--namespace", "team", "--filename", "examples/onboarding/3-templates.yaml")
     cluster.apply(tour("tips-pro", runtime=f"runtimeRef: {{name: default, namespace: {shop}}}"), "team")
     wait("ef", "tour", "team", until='jsonpath={.status.conditions[?(@.type=="Ready")].reason}=NotAllowed')
     selector = {"from": "Selector", "selector": {"matchLabels": {"mail": "yes"}}}
