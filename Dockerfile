@@ -1,17 +1,19 @@
 # One image for operator, runtime, sidecar and command line. It runs as 65532 on a read-only root; /tmp and
-# mounted volumes are all that it writes to. Builds for any platform that BASE and the locked wheels exist for.
+# mounted volumes are all that it writes to. Builds for any platform that BASE and the locked wheels exist for; whoever
+# publishes it names BASE by digest. All else is fetched by hash.
 ARG BASE=python:3.11-slim
 
 # What seldom changes is a layer of its own, so that an upgrade fetches little. botocore describes every AWS service;
 # mail needs a few. Bytecode is written now, since the root is read-only then, and unchecked, so that the same sources
 # give the same files.
 FROM ${BASE} AS dependencies
-ARG UV_VERSION=0.13.9
 ENV UV_PROJECT_ENVIRONMENT=/opt/emailflow \
     UV_PYTHON_DOWNLOADS=never \
     UV_LINK_MODE=copy \
     UV_NO_CACHE=1
-RUN python3 -m venv /opt/uv && /opt/uv/bin/python -m pip install --quiet --no-cache-dir "uv==${UV_VERSION}"
+COPY build/uv.txt /opt/uv.txt
+RUN python3 -m venv /opt/uv \
+ && /opt/uv/bin/python -m pip install --quiet --no-cache-dir --no-deps --only-binary=:all: --require-hashes -r /opt/uv.txt
 WORKDIR /src
 COPY pyproject.toml uv.lock ./
 RUN /opt/uv/bin/uv sync --quiet --frozen --no-dev --no-install-project \
