@@ -74,32 +74,37 @@ class LogIngest:
         if (size := len(event.data or b"")) + ENVELOPE > self._log.largest:
             # NATS would take less, and cut the connection that everything here shares.
             raise TooLarge(f"data: expected at most {self._log.largest - ENVELOPE} bytes, got {size}")
-        if not await self._fulfils_contract(event):
+        try:
+            broken = self._broken(event)
+            keys = () if broken else self._catalog.mapping(event.type).identify(event).keys
+        finally:
+            # One event at a time is parsed, however many wait.
+            event.forget_value()
+        if broken:
+            await self._dead_letters.keep(DeadLetter(ContractBroken.reason, broken, RECEIVER, event))
             return
         if self._full:
             raise Unavailable("the log is full", retry_after=30)
         if len(self._waiting) >= MAX_WAITING:
             raise Overloaded("too many events are waiting to be stored")
-        keys = self._catalog.mapping(event.type).identify(event).keys
         accepted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(event, keys, accepted))
         self._wake.set()
         await accepted
 
-    async def _fulfils_contract(self, event: CloudEvent) -> bool:
-        """Whether the event goes on. Raises InvalidEvent when its EventType says `Reject`."""
+    def _broken(self, event: CloudEvent) -> str:
+        """What makes it a dead letter, by its EventType; empty: nothing. Raises InvalidEvent for `Reject`."""
         plan = self._catalog.event_type(event.type)
         if plan is None:
             if self._catalog.plans.runtime.unknown_types == "Reject":
                 raise UnknownType("type: there is no EventType for it")
-            return True
+            return ""
         broken = self._contracts.of(plan).broken_by(event)
         if not broken or plan.on_invalid == "Accept":
-            return True
+            return ""
         if plan.on_invalid == "Reject":
             raise ContractBroken(f"{broken} of EventType {plan.name}")
-        await self._dead_letters.keep(DeadLetter(ContractBroken.reason, broken, RECEIVER, event))
-        return False
+        return broken
 
     async def run(self) -> None:
         """Store what is waiting, in groups, until cancelled.

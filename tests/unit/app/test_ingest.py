@@ -1,8 +1,10 @@
 """The way into the log: whom an event is about, what is refused, and what a full log says."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +74,43 @@ async def take(outside: Outside, declared: Plans, *events: CloudEvent) -> None:
 
 def event(data: bytes, number: int = 1, kind: str = KIND) -> CloudEvent:
     return CloudEvent(id=str(number), source="/accounts", type=kind, data=data)
+
+
+@pytest.mark.parametrize("on_invalid", ["Accept", "DeadLetter", "Reject"])
+async def test_an_event_that_waits_is_held_as_bytes_only(outside: Outside, on_invalid: str) -> None:
+    """Parsed, `{"x":[{},{}…]}` is 25 times as large, and thousands may wait for the log."""
+    declared = plans(schema='{"required": ["id"]}', on_invalid=on_invalid)
+    valid, broken = event(ANA_WITH_ID), event(ANA, 2)
+    with contextlib.suppress(ContractBroken):
+        await take(outside, declared, valid, broken)
+    assert "value" not in valid.__dict__
+    assert "value" not in broken.__dict__
+    assert valid.value == {"id": "u1", "email": "ana@example.com"}
+
+
+def resident() -> int:
+    """Bytes of memory of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+async def test_thirty_events_of_a_megabyte_that_wait_for_the_log_keep_less_than_200_mb() -> None:
+    class Stuck(Outside):
+        async def append(self, entries: Sequence[LogEntry]) -> None:
+            await asyncio.Event().wait()
+
+    stuck = Stuck()
+    ingest = LogIngest(Catalog(plans()), stuck, stuck, stuck)  # type: ignore[arg-type]
+    before = resident()
+    large = b'{"x":[' + b",".join([b"{}"] * 330_000) + b"]}"
+    events = [event(bytes(bytearray(large)), number) for number in range(30)]
+    waiting = [asyncio.create_task(ingest.accept(each)) for each in events]
+    for _ in waiting:
+        await asyncio.sleep(0)
+    assert resident() - before < 200 << 20
+    assert not any(each.done() for each in waiting)
+    for each in waiting:
+        each.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def test_an_id_that_comes_later_leads_to_the_address_that_was_first(outside: Outside) -> None:

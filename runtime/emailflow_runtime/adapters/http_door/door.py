@@ -40,8 +40,9 @@ class Limits(msgspec.Struct, frozen=True):
     max_batch_items: int = 1_000
     max_requests: int = 1_024
     """Requests in flight; one more is told to come again."""
-    max_bytes: int = 67_108_864
-    """Of all bodies in flight together; what goes beyond is told to come again."""
+    max_bytes: int = 33_554_432
+    """Of all bodies in flight together; what goes beyond is told to come again. A body is held up to four
+    times on its way: as it came, as data, as a message, and in what is being sent."""
     body_seconds: float = 10.0
     """How long a body may take to arrive."""
 

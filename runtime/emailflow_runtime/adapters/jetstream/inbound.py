@@ -21,6 +21,9 @@ from emailflow_runtime.app.inbound import Inbound, Refusal
 from emailflow_runtime.errors import Unavailable
 
 BATCH = 256
+PULL_BYTES = 16 << 20
+"""What is asked for at once, as far as that can be told: by how large messages were."""
+UNKNOWN_SIZE = 1 << 20
 SECOND = 1_000_000_000
 EXPIRES = 30
 HEARTBEAT = 2
@@ -46,6 +49,8 @@ class InboundStream:
         self._subscription: Subscription | None = None
         self._inbox = ""
         self._asked = 0
+        self._typical = float(UNKNOWN_SIZE)
+        """Bytes of a message: the largest lately."""
 
     # --- taking -------------------------------------------------------------------------------------
 
@@ -64,7 +69,7 @@ class InboundStream:
                 await self._note_status(message.headers or {})
                 continue
             taken.append(self._inbound(message))
-            while not self._arrived.empty() and len(taken) < BATCH:
+            while not self._arrived.empty() and len(taken) < self._batch:
                 message = self._arrived.get_nowait()
                 if message.reply.startswith("$JS.ACK."):
                     taken.append(self._inbound(message))
@@ -73,9 +78,9 @@ class InboundStream:
         return taken
 
     async def _pull(self) -> None:
-        if self._asked > BATCH // 2:
+        if self._asked > self._batch // 2:
             return
-        wanted = BATCH - self._asked
+        wanted = self._batch - self._asked
         pull = {"batch": wanted, "expires": EXPIRES * SECOND, "idle_heartbeat": HEARTBEAT * SECOND}
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._names.inbound}.{DOOR_CONSUMER}"
         try:
@@ -86,6 +91,10 @@ class InboundStream:
             self._asked += wanted
         except Unavailable as away:
             log.info("can't pull IN: %s", away)
+
+    @property
+    def _batch(self) -> int:
+        return max(1, min(BATCH, int(PULL_BYTES / self._typical)))
 
     async def _take(self, message: Msg) -> None:
         self._arrived.put_nowait(message)
@@ -102,6 +111,7 @@ class InboundStream:
 
     def _inbound(self, message: Msg) -> Inbound:
         self._asked -= 1
+        self._typical = max(self._typical * 0.75, len(message.data), 1.0)
         tokens = message.reply.split(".")
         # With a domain and an account two tokens come before the stream (ADR-15 of NATS).
         deliveries = int(tokens[4 if len(tokens) == 9 else 6])

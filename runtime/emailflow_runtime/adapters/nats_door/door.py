@@ -18,6 +18,8 @@ from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.errors import EmailFlowError, InvalidEvent, Unavailable
 
 MAX_IN_FLIGHT = 2000
+MAX_BYTES = 32 << 20
+"""Of messages in flight: nothing more is taken while there are as many."""
 """Messages taken and not settled."""
 ATTEMPTS = 5
 """How often a message may fail in a way that nobody foresaw before it is a dead letter."""
@@ -50,6 +52,7 @@ class NatsDoor:
         self._max_bytes = max_bytes
         self._refused = refused
         self._in_flight = 0
+        self._bytes = 0
         self._settled = asyncio.Event()
         self._working: set[asyncio.Task[None]] = set()
         self._pause = 0.0
@@ -83,13 +86,14 @@ class NatsDoor:
 
     async def _take(self) -> None:
         while True:
-            while self._in_flight >= MAX_IN_FLIGHT:
+            while self._in_flight >= MAX_IN_FLIGHT or self._bytes >= MAX_BYTES:
                 self._settled.clear()
                 await self._settled.wait()
             await asyncio.sleep(self._pause)
             self._pause = 0.0
             batch = await self._queue.take()
             self._in_flight += len(batch)
+            self._bytes += sum(len(each.data) for each in batch)
             task = asyncio.create_task(self._serve(batch))
             self._working.add(task)
             task.add_done_callback(self._working.discard)
@@ -104,6 +108,7 @@ class NatsDoor:
                 )
         finally:
             self._in_flight -= len(batch)
+            self._bytes -= sum(len(each.data) for each in batch)
             self._settled.set()
 
     async def _settle(self, message: Inbound) -> bool:
