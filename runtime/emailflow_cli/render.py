@@ -3,11 +3,12 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from emailflow_cli.findings import has_errors, print_findings
+from emailflow_cli.samples import sample_context
 
 
 class Part(StrEnum):
@@ -53,16 +54,3 @@ def render(
         print(rendered.text)
     if part in (Part.ALL, Part.HTML):
         print(rendered.html)
-
-
-def sample_context(sample: dict[str, Any]) -> dict[str, Any]:
-    """A whole context out of a template's `sample`, which may leave out what it doesn't use."""
-    event = {"id": "sample", "source": "/sample", "type": "sample", "specversion": "1.0", "data": {}}
-    contact: dict[str, Any] = {"id": "", "email": "ana@example.com", "name": "", "locale": "", "timezone": ""}
-    contact.update(traits={}, topics={}, scores={}, history={})
-    event.update(sample.get("event", {}))
-    contact.update(sample.get("contact", {}))
-    links = {name: f"https://example.com/{name}" for name in ("unsubscribe", "preferences", "view")}
-    journey = {"id": "sample", "flow": "sample", "step": "sample", "variant": ""}
-    made = {"event": event, "trigger": {**event, **sample.get("trigger", {})}, "contact": contact}
-    return {**made, "journey": journey, "now": sample.get("now", "2026-01-01T12:00:00Z"), "links": links}

@@ -67,6 +67,7 @@ def compile_resources(
     documents: Iterable[Document],
     *,
     laptop: bool = False,
+    for_cluster: bool = False,
     runtime: Key | None = None,
     given_up: Mapping[str, Finding] = NOTHING_GIVEN_UP,
     begin: Callable[[str], None] = lambda _: None,
@@ -79,10 +80,13 @@ def compile_resources(
 
     `laptop` fills in what `emailflow dev` promises: an EmailRuntime and an EmailProvider named `default`
     where there is none, and the mail catcher in the place of every provider that isn't annotated
-    `emailflow.dev/deliver: "true"`. Never raises; without a usable runtime, no flow is in the plans.
+    `emailflow.dev/deliver: "true"`. With `for_cluster` nothing that is declared is caught, and what a cluster
+    would say of it is said. Never raises; without a usable runtime, no flow is in the plans.
     """
     found = sort_documents(documents, given_up, begin)
-    return _Compiler(found, runtime, laptop=laptop, begin=begin).compile()
+    compiler = _Compiler(found, runtime, laptop=laptop, begin=begin)
+    compiler.catches = laptop and not for_cluster
+    return compiler.compile()
 
 
 class _Compiler:
@@ -92,6 +96,8 @@ class _Compiler:
         self._found = found
         self._begin = begin
         self._laptop = laptop
+        self.catches = laptop
+        """Whether mails go to the mail catcher."""
         self._wanted = wanted
         self._chosen = choose(found, wanted, laptop=laptop)
         self._runtime = self._chosen.runtime
@@ -107,7 +113,7 @@ class _Compiler:
         if runtime is None:
             nothing_said = replace(self._chosen, runtime=blank((self._runtime.namespace, self._runtime.name)))
             runtime = compile_runtime(report, nothing_said, spaces)
-        if self._chosen.there and not self._laptop:
+        if self._chosen.there and not self._chosen.implied and not self.catches:
             warn_of_no_links(report, self._runtime)
             warn_of_an_open_receiver(report, self._runtime)
             warn_of_what_nobody_sees(report, self._runtime)
@@ -211,7 +217,7 @@ class _Compiler:
 
         def make(report: Report, provider: EmailProvider) -> p.ProviderPlan:
             delivers = provider.metadata.annotations.get(DELIVER) == "true" and not captured
-            return compile_provider(report, provider, caught=self._laptop and not delivers)
+            return compile_provider(report, provider, caught=self.catches and not delivers)
 
         made = {each.name: each for each in self._shared(EmailProvider, make)}
         declared = self._found.of(EmailProvider) or self._found.broken(EmailProvider)

@@ -15,6 +15,7 @@ from jinja2.lexer import Token, TokenStream
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.tests import TESTS as DEFAULT_TESTS
 
+from emailflow_api.compile.jinja_names import Names
 from emailflow_api.compile.remembered import Remembered
 from emailflow_api.compile.report import Report
 
@@ -53,10 +54,12 @@ class Fault(NamedTuple):
 
 
 class Jinja(NamedTuple):
-    """What a source shows: its faults, and the names of its blocks when it is Jinja2 at all."""
+    """What a source shows: its faults, the names of its blocks when it is Jinja2 at all, and doubts: names
+    that no mail has."""
 
     faults: tuple[Fault, ...]
     blocks: frozenset[str] = frozenset()
+    doubts: tuple[Fault, ...] = ()
 
 
 class _TooComplex(Exception):
@@ -95,9 +98,12 @@ _known: Remembered[Jinja] = Remembered(_REMEMBERED_BYTES)
 
 def check_jinja(report: Report, path: str, source: str) -> None:
     """Report what is not Jinja2, or too complex, filters and tests that don't exist, and tags that load
-    other templates."""
-    for fault in read_jinja(source).faults:
+    other templates; as a warning, names that are never there."""
+    read = read_jinja(source)
+    for fault in read.faults:
         report.error(fault.reason, path, fault.message, fault.expected)
+    for doubt in read.doubts:
+        report.warning(doubt.reason, path, doubt.message, doubt.expected)
 
 
 def has_block(source: str, name: str) -> bool:
@@ -129,12 +135,15 @@ def _read(source: str) -> Jinja:
 def _inspected(tree: nodes.Template) -> Jinja:
     faults: list[Fault] = []
     blocks: set[str] = set()
+    names = Names()
     for node in _walk(tree):
+        names.note(node)
         if isinstance(node, nodes.Block):
             blocks.add(node.name)
         elif len(faults) < MOST_FAULTS and (fault := _fault_of(node)) is not None:
             faults.append(fault)
-    return Jinja(tuple(faults), frozenset(blocks))
+    doubts = [] if faults else [Fault("UnknownVariable", *each) for each in names.unknown()[:MOST_FAULTS]]
+    return Jinja(tuple(faults), frozenset(blocks), tuple(doubts))
 
 
 def _walk(tree: nodes.Node) -> Iterator[nodes.Node]:
@@ -169,5 +178,5 @@ def _fault_of(node: nodes.Node) -> Fault | None:
 
 def _size(read: Jinja) -> int:
     """Bytes, roughly."""
-    texts = sum(len(text) for fault in read.faults for text in fault)
+    texts = sum(len(text) for fault in (*read.faults, *read.doubts) for text in fault)
     return 200 + 4 * (texts + sum(map(len, read.blocks)))

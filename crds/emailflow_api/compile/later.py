@@ -73,14 +73,17 @@ RUNTIME = (Later(Severity.WARNING, "spec.readModel", lambda spec: spec.read_mode
 
 
 def check(report: Report, table: tuple[Later, ...], spec: Any, *, caught: bool = False) -> None:
-    """Report what the spec says of the table. Where mails are only `caught`, nothing can go wrong by it,
-    so what would be an error passes."""
+    """Report what the spec says of the table. Where mails are only `caught`, nothing can go wrong by it, so
+    what would be an error is a warning."""
     for row in table:
         if not row.said(spec):
             continue
         if row.severity is Severity.WARNING:
             report.warning(NOT_SUPPORTED_YET, row.path, f"{row.what} has no effect yet")
-        elif not caught:
+        elif caught:
+            message = f"{row.what} is not supported yet: its mails are caught here, a cluster refuses it"
+            report.warning(NOT_SUPPORTED_YET, row.path, message, row.instead)
+        else:
             refuse(report, row.path, row.what, row.instead)
 
 

@@ -56,8 +56,7 @@ class EmailFlowSpec(ApiModel):
     suspend: bool = False
     """True holds entries, timers and mails; what is too late when it is released follows maxLateness."""
     deletion_policy: Literal["Drain", "Exit"] = "Drain"
-    """What running journeys do when the flow is deleted: finish (Drain) or end at once (Exit). Not supported
-    yet: Exit."""
+    """What running journeys do when the flow is deleted: finish (Drain) or end at once (Exit)."""
     revision_policy: Literal["Pin", "Migrate", "Drain", "Exit"] = "Pin"
     """What running journeys do when steps or expressions change: finish as they began (Pin), go on in the new
     revision at the step of the same name (Migrate), finish as they began while nobody enters before they have

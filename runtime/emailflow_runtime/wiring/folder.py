@@ -21,24 +21,25 @@ TESTS = "tests"
 """Folders of this name hold FlowTests, which are not applied."""
 
 
-def manifest_files(path: Path) -> Iterator[Path]:
-    """The manifests at a path, in a stable order; hidden files and folders are passed by."""
+def manifest_files(path: Path, *, tests: bool = False) -> Iterator[Path]:
+    """The manifests at a path, in a stable order, or else those of its `tests`; hidden files and folders are
+    passed by."""
     if path.is_file():
         yield path
         return
     for found in sorted(path.rglob("*")):
         parts = found.relative_to(path).parts
         hidden = any(part.startswith(".") for part in parts)
-        if found.is_file() and found.suffix in SUFFIXES and not hidden and TESTS not in parts[:-1]:
+        if found.is_file() and found.suffix in SUFFIXES and not hidden and tests == (TESTS in parts[:-1]):
             yield found
 
 
-def read_folder(path: Path) -> tuple[list[Document], list[Finding]]:
-    """Every document below the path, and what could not be read."""
+def read_folder(path: Path, *, tests: bool = False) -> tuple[list[Document], list[Finding]]:
+    """Every document below the path, or else below its `tests`, and what could not be read."""
     documents: list[Document] = []
     findings: list[Finding] = []
     base = path if path.is_dir() else path.parent
-    for file in manifest_files(path):
+    for file in manifest_files(path, tests=tests):
         name = str(file.relative_to(base))
         try:
             documents += read_documents(file.read_text(encoding="utf-8"), name)
@@ -90,16 +91,16 @@ def _settings(plans: Plans) -> RuntimePlan:
     return replace(plans.runtime, public_url="")
 
 
-def folder_at(path: Path) -> Folder:
-    """The folder as `emailflow dev` takes it."""
+def folder_at(path: Path, *, for_cluster: bool = False) -> Folder:
+    """The folder as `emailflow dev` takes it; `for_cluster`: as a cluster would."""
     documents, unread = read_folder(path)
-    compilation = compile_resources(documents, laptop=True)
+    compilation = compile_resources(documents, laptop=True, for_cluster=for_cluster)
     positions = {document.subject: document.position for document in documents}
     placed = [each._replace(position=positions.get(each.subject, "")) for each in compilation.findings]
     return Folder(compilation, [*unread, *placed], frozenset(positions), not unread)
 
 
-def compile_folder(path: Path) -> tuple[Compilation, list[Finding]]:
-    """What the folder declares, and all findings."""
-    folder = folder_at(path)
+def compile_folder(path: Path, *, for_cluster: bool = False) -> tuple[Compilation, list[Finding]]:
+    """What the folder declares, and all findings; `for_cluster`: those that a cluster would have."""
+    folder = folder_at(path, for_cluster=for_cluster)
     return folder.compilation, folder.findings

@@ -33,9 +33,12 @@ CompileText: TypeAlias = Callable[..., Compilation]
 def compile_text() -> CompileText:
     """`compile_text(flow=..., extra=..., laptop=...)`: the sound set with these manifests in its place."""
 
-    def compile_with(*, extra: str = "", laptop: bool = False, **replaced: str) -> Compilation:
+    def compile_with(
+        *, extra: str = "", laptop: bool = False, for_cluster: bool = False, **replaced: str
+    ) -> Compilation:
         texts = [text for text in ({**SOUND, **replaced} | {"extra": extra}).values() if text]
-        return compile_resources(read_documents("---\n".join(texts), "x.yaml"), laptop=laptop)
+        documents = read_documents("---\n".join(texts), "x.yaml")
+        return compile_resources(documents, laptop=laptop, for_cluster=for_cluster)
 
     return compile_with
 
