@@ -167,6 +167,18 @@ def remembered(before: Plans | None, now: Plans, namespaces: Collection[str]) ->
     return replace(now, runtime=runtime, policies=policies, event_types=event_types)
 
 
+def stopped(plans: Plans, there: Collection[str]) -> Plans:
+    """The plans, where deleted flows that are not permitted to go on are suspended for good: they do not
+    drain, and those in them leave. `there`: flows (`namespace/name`) that only may not come in any more."""
+    flows = {
+        name: replace(flow, suspend=True)
+        if flow.deleted and not flow.suspend and name not in there and refusal(plans, flow)
+        else flow
+        for name, flow in plans.flows.items()
+    }
+    return replace(plans, flows=flows)
+
+
 @lru_cache(maxsize=4096)
 def _caused_in(runtime: str, source: str) -> str:
     """The namespace of the flow that a derived event is about; empty when it is no flow's."""

@@ -12,7 +12,7 @@ from emailflow_api.errors import Finding, Severity
 from emailflow_api.plans import Plans
 from emailflow_api.plans.carried import carry_over, waits_to_leave
 from emailflow_api.plans.drained import without_drained
-from emailflow_api.plans.permissions import remembered
+from emailflow_api.plans.permissions import remembered, stopped
 from emailflow_api.reading import Document
 from emailflow_api.reports import FlowReport
 from emailflow_operator.reconcile.scope import RuntimeKey
@@ -71,7 +71,9 @@ def plans_in_force(
     if compiled.errors(f"EmailRuntime/{key[0]}/{key[1]}"):
         return before
     plans = carry_over(before, compiled.plans, _broken(compiled), at=at, suspended=compiled.suspended)
-    return without_drained(remembered(before, plans, compiled.namespaces), reports)
+    plans = remembered(before, plans, compiled.namespaces)
+    strangers = {name.removeprefix("EmailFlow/") for name in compiled.findings} - compiled.plans.flows.keys()
+    return without_drained(stopped(plans, strangers), reports)
 
 
 def needs_time(compiled: Compiled, before: Plans | None) -> bool:

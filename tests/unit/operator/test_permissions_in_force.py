@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from emailflow_api.plans.carried import GRACE
 from emailflow_api.plans.permissions import refusal
 from emailflow_operator.reconcile.cluster import Cluster
 from emailflow_operator.reconcile.desired import Compiled, plans_in_force
@@ -127,9 +128,29 @@ def test_deleting_a_flow_gives_it_no_permission_back() -> None:
     before = plans_in_force(MAIL, compiled(cluster), None, {})
     cluster.put("Namespace", space())
     cluster.remove("EmailFlow", "shop", "hello")
-    after = plans_in_force(MAIL, compiled(cluster), before, {})
+    after = plans_in_force(MAIL, compiled(cluster), before, {}, at=1)
     assert after is not None
     assert refusal(after, after.flows["shop/hello"]) == "NotAUser"
+    # Nobody can release it any more, so that those in it leave, as of one that was suspended.
+    assert after.flows["shop/hello"].suspend
+    left = plans_in_force(MAIL, compiled(cluster), after, {}, at=1 + GRACE)
+    assert left is not None
+    assert left.flows["shop/hello"].leave
+
+
+def test_a_flow_that_may_not_come_in_any_more_is_held_as_long_as_it_is_there() -> None:
+    cluster = shared()
+    before = plans_in_force(MAIL, compiled(cluster), None, {})
+    cluster.put("EmailRuntime", runtime())
+    held = plans_in_force(MAIL, compiled(cluster), before, {}, at=1)
+    held = plans_in_force(MAIL, compiled(cluster), held, {}, at=1 + GRACE)
+    assert held is not None
+    assert not held.flows["shop/hello"].leave
+    cluster.put("EmailRuntime", runtime(allowedNamespaces=ALL))
+    again = plans_in_force(MAIL, compiled(cluster), held, {}, at=2 + GRACE)
+    assert again is not None
+    assert refusal(again, again.flows["shop/hello"]) == ""
+    assert not again.flows["shop/hello"].deleted
 
 
 def test_a_flow_of_a_namespace_that_is_gone_drains_by_what_it_had() -> None:
