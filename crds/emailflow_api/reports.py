@@ -7,11 +7,13 @@ A report outlives who wrote it, and may come late. So it says who that was (`epo
 done by the word of whoever owns the shard now.
 """
 
+import contextlib
 from collections.abc import Iterable, Mapping
 
 import msgspec
 
 _FLOW = "flow."
+_PROVIDER = "provider."
 
 
 class FlowReport(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -31,12 +33,26 @@ class FlowReport(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"
     """The first epoch of the owner who says so; 0: one that does not know of it."""
 
 
+class ProviderReport(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """One provider. `plan` is the content hash of the ProviderPlan that was looked at; `reason` and `message`
+    say why it can't be used, empty: it can."""
+
+    plan: str
+    reason: str = ""
+    message: str = ""
+
+
+def provider_key(provider: str) -> str:
+    """The key in REPORTS of a provider."""
+    return f"{_PROVIDER}{provider}"
+
+
 def key(shard: int, flow: str) -> str:
     """The key in REPORTS of a flow (`FlowPlan.id`) on a shard."""
     return f"{_FLOW}{shard}.{flow}"
 
 
-def encode(report: FlowReport) -> bytes:
+def encode(report: FlowReport | ProviderReport) -> bytes:
     """As JSON."""
     return msgspec.json.encode(report, order="deterministic")
 
@@ -69,6 +85,16 @@ def of_owners(
         flow: {shard: report for shard, report in shards.items() if report.epoch == newest[shard]}
         for flow, shards in reports.items()
     }
+
+
+def read_provider_reports(entries: Mapping[str, bytes]) -> dict[str, ProviderReport]:
+    """The reports on providers in the bucket's entries, by provider. What is no report is left out."""
+    found: dict[str, ProviderReport] = {}
+    for name, value in entries.items():
+        if name.startswith(_PROVIDER):
+            with contextlib.suppress(msgspec.DecodeError):
+                found[name.removeprefix(_PROVIDER)] = msgspec.json.decode(value, type=ProviderReport)
+    return found
 
 
 def added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -3,6 +3,7 @@
 Values of secrets never stand in a manifest, only references to them.
 """
 
+import re
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -11,6 +12,12 @@ from emailflow_api.kinds.model import ApiModel
 from emailflow_api.kinds.reference import SecretKeyReference
 from emailflow_api.kinds.rule import KeyedBy, Rule
 from emailflow_api.kinds.text import Domain, HttpUrl, Name, ObjectName
+
+_LOOPBACK = re.compile(r"localhost|::1|127(?:\.[0-9]+){3}")
+
+
+def _is_loopback(host: str) -> bool:
+    return _LOOPBACK.fullmatch(host) is not None
 
 
 class Smtp(ApiModel):
@@ -21,6 +28,14 @@ class Smtp(ApiModel):
             cel="has(self.username) == has(self.passwordSecretRef)",
             message="username and passwordSecretRef need each other",
             holds=lambda self: (self.username is None) == (self.password_secret_ref is None),
+        ),
+        Rule(
+            cel=(
+                "!has(self.username) || !has(self.tls) || self.tls != 'None' || "
+                "self.host.matches('^(localhost|::1|127([.][0-9]+){3})$')"
+            ),
+            message="a username needs tls: Implicit or StartTls, since the password would go in clear",
+            holds=lambda self: self.username is None or self.tls != "None" or _is_loopback(self.host),
         ),
     )
 

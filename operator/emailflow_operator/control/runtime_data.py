@@ -22,7 +22,7 @@ from emailflow_api.jetstream.topology import (
 from emailflow_api.kinds import API_VERSION
 from emailflow_api.plans import Plans
 from emailflow_api.plans.entries import from_entries, to_entries
-from emailflow_api.reports import of_owners, read_reports
+from emailflow_api.reports import of_owners, read_provider_reports, read_reports
 from emailflow_operator.adapters.data_plane import DataPlane
 from emailflow_operator.adapters.kubernetes_api import collection
 from emailflow_operator.adapters.nats_connection import Server
@@ -38,7 +38,13 @@ from emailflow_operator.errors import (
     ShardsDiffer,
 )
 from emailflow_operator.reconcile.cluster import Object, name_of
-from emailflow_operator.reconcile.desired import Compiled, Reports, needs_time, plans_in_force
+from emailflow_operator.reconcile.desired import (
+    Compiled,
+    ProviderReports,
+    Reports,
+    needs_time,
+    plans_in_force,
+)
 from emailflow_operator.reconcile.scope import RuntimeKey
 
 log = logging.getLogger(__name__)
@@ -60,6 +66,7 @@ class RuntimeData:
         """What PLANS says, as last read or written. What was not written to its end counts: runtimes may go
         by any part of it."""
         self.reports: Reports = {}
+        self.providers: ProviderReports = {}
         self._names = Names(*key)
         self._key = key
         self._world = world
@@ -198,6 +205,7 @@ class RuntimeData:
     async def _read_reports(self, data: DataPlane) -> None:
         if await data.reports.refresh() or not self.reports:
             self.reports = read_reports(data.reports.entries)
+            self.providers = read_provider_reports(data.reports.entries)
 
     async def _write(self, data: DataPlane, plans: Plans) -> None:
         await data.ensure_consumers(self._names.events, self._consumers(plans))
@@ -238,6 +246,7 @@ class RuntimeData:
             await self._world.servers.release(self._server)
         # Only now: what NATS did not do is tried again.
         self._owner, self._data, self._server, self.plans, self.reports = None, None, None, None, {}
+        self.providers = {}
         self._ready_for, self._left_behind = (), []
 
     def _doomed(self) -> list[str]:

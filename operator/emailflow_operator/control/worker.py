@@ -152,6 +152,7 @@ class Worker:
             compiled=compiled,
             plans=plans,
             reports=self._data.reports,
+            providers=self._data.providers,
             deployment=serving(self._world.cluster, *self.key),
             exists=owner is not None,
             trouble=trouble,

@@ -14,11 +14,14 @@ from emailflow_api.plans.carried import carry_over, waits_to_leave
 from emailflow_api.plans.drained import without_drained
 from emailflow_api.plans.permissions import remembered, stopped
 from emailflow_api.reading import Document
-from emailflow_api.reports import FlowReport
+from emailflow_api.reports import FlowReport, ProviderReport
 from emailflow_operator.reconcile.scope import RuntimeKey
 
 Reports = Mapping[str, Mapping[int, FlowReport]]
 """Flow id -> shard -> report."""
+
+ProviderReports = Mapping[str, ProviderReport]
+"""Provider -> report."""
 
 _NOT_SERVED = {"NotAllowed", "RuntimeNotFound"}
 """Reasons for which a flow is not this runtime's: it drains, as if it were deleted."""

@@ -16,7 +16,7 @@ from emailflow_api.reports import FlowReport
 from emailflow_operator.reconcile import reasons
 from emailflow_operator.reconcile.children.settings import Issuer
 from emailflow_operator.reconcile.cluster import Object, condition_of, name_of, subject_of
-from emailflow_operator.reconcile.desired import Compiled, Reports
+from emailflow_operator.reconcile.desired import Compiled, ProviderReports, Reports
 from emailflow_operator.reconcile.durability import DURABLE
 from emailflow_operator.reconcile.receiving import receiver_closed
 
@@ -40,6 +40,7 @@ class Standing(msgspec.Struct, frozen=True):
     plans: Plans | None
     reports: Reports
     deployment: Object | None
+    providers: ProviderReports = {}
     exists: bool = True
     trouble: Trouble | None = None
     durable: Statement | None = None
@@ -95,6 +96,8 @@ def _readiness(value: Object, standing: Standing) -> Verdict:
     if not standing.exists:
         namespace = name_of(value)[0]
         return waiting(reasons.RUNTIME_NOT_FOUND, f"There is no EmailRuntime in the namespace {namespace}")
+    if value.get("kind") == "EmailProvider":
+        return _provider(value, standing)
     return ready(reasons.SUCCEEDED, _noted("In force", value, standing))
 
 
@@ -195,6 +198,26 @@ def _is_ready(value: Object) -> bool:
     there = condition_of(value.get("status"), "Ready")
     generation = value["metadata"].get("generation")
     return there.get("status") == "True" and there.get("observedGeneration") == generation
+
+
+# --- providers ------------------------------------------------------------------------------------------
+
+
+def _provider(value: Object, standing: Standing) -> Verdict:
+    """As the owner of shard 0 found it: the operator reads no Secret of a user and calls no server."""
+    plan = standing.plans.providers.get(name_of(value)[1]) if standing.plans is not None else None
+    if standing.trouble is not None and standing.trouble.unknown:
+        return _troubled(standing.trouble)
+    if plan is None:
+        return reconciling(reasons.PROGRESSING, "The provider is not written to the runtime's plans yet")
+    if plan.suspend:
+        return ready(reasons.SUSPENDED, _noted("Its messages wait until it is released", value, standing))
+    report = standing.providers.get(plan.name)
+    if report is None or report.plan != content_hash(plan):
+        return reconciling(reasons.PROGRESSING, "No runtime pod has connected to it yet")
+    if report.reason:
+        return waiting(report.reason, f"{report.message}. Its messages wait")
+    return ready(reasons.SUCCEEDED, _noted("In force", value, standing))
 
 
 # --- runtimes -------------------------------------------------------------------------------------------

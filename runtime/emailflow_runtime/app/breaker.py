@@ -32,6 +32,7 @@ class Breaker:
         self._opened = opened
         self._failures = 0
         self._open = False
+        self._reason = ""
         self._probe_at = 0.0
         self._asked_until = 0.0
         """When the provider itself wants the next mail."""
@@ -43,6 +44,11 @@ class Breaker:
     def closed(self) -> bool:
         """Whether mails go out as usual."""
         return not self._open
+
+    @property
+    def reason(self) -> str:
+        """Why it opened last."""
+        return self._reason
 
     def pause(self) -> float:
         """Seconds until a mail may try; 0: now."""
@@ -103,7 +109,7 @@ class Breaker:
         elif self._probe_at > now and asked is None:
             # One of those that were under way already: it says nothing new.
             return
-        self._open = True
+        self._open, self._reason = True, reason or "ProviderDown"
         if asked is not None:
             self._asked_until = max(self._asked_until, now + asked)
         self._probe_at = max(self._probe_at, now + (self._pause if asked is None else asked))

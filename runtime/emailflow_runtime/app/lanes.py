@@ -148,7 +148,8 @@ class Lane:
         self.provider, rate = provider, provider.rate
         most = max(int(rate.concurrency * share), 1)
         self._handing_over.resize(most)
-        self._bucket = _reshared(self._bucket, rate.per_second * share, max(rate.burst, 1) * share)
+        burst = rate.burst or max(rate.per_second, 1.0)
+        self._bucket = _reshared(self._bucket, rate.per_second * share, burst * share)
         domains = {}
         for each in rate.per_domain:
             name = each.domain.lower()
@@ -167,6 +168,11 @@ class Lane:
     def down(self) -> bool:
         """Whether the provider is left alone."""
         return not self._breaker.closed
+
+    @property
+    def trouble(self) -> str:
+        """The reason for which it is left alone; empty when it is not."""
+        return self._breaker.reason if self.down else ""
 
     def goes_through(self, transport: object) -> None:
         """Mails are handed over through this from now on. Another one than before (settings or credentials

@@ -23,6 +23,12 @@ PATIENCE = 3.0
 memory, and who held them comes first."""
 RESTART_AFTER = 1.0
 """Seconds before a shard that failed is started again."""
+UNREADY_AFTER = 60.0
+"""Seconds after which a shard that is leased and does not run makes its replica unready."""
+STEADY_AFTER = 10.0
+"""Seconds that a shard has to run before it counts as one that runs."""
+STUCK_AFTER = 120.0
+"""Seconds after which a commit counts as one that never ends."""
 RELEASE_WITHIN = 0.5
 """Seconds kept of a shutdown for giving leases back."""
 HAND_OVER_WITHIN = 40.0
@@ -79,6 +85,10 @@ class Owned(Protocol):
 
     ready: asyncio.Event
 
+    @property
+    def committing_for(self) -> float:
+        """Seconds since the commit under way began; 0: none is."""
+
     async def run(self) -> None:
         """Until cancelled. Raises EpochLost."""
 
@@ -95,6 +105,8 @@ class _Holding:
         self.shard: Owned | None = None
         self.task: asyncio.Task[None] | None = None
         self.leaving = False
+        self.unready_since: float | None = renewed
+        """Since when it has not run, but for moments; None: it runs."""
 
     @property
     def ready(self) -> bool:
@@ -130,6 +142,34 @@ class Ownership:
     def owned(self) -> frozenset[int]:
         """The shards that are decided on here."""
         return frozenset(index for index, holding in self._holdings.items() if holding.ready)
+
+    @property
+    def committing(self) -> dict[int, float]:
+        """By shard that is leased to this replica: seconds since the commit under way began, 0: none is."""
+        return {
+            index: holding.shard.committing_for if holding.shard is not None else 0.0
+            for index, holding in self._holdings.items()
+        }
+
+    @property
+    def unready(self) -> list[int]:
+        """The shards that are leased to this replica and have not been decided on for UNREADY_AFTER."""
+        now = _now()
+        return sorted(
+            index
+            for index, holding in self._holdings.items()
+            if holding.unready_since is not None and now - holding.unready_since >= UNREADY_AFTER
+        )
+
+    @property
+    def stuck(self) -> list[int]:
+        """The shards with a commit that does not end, although NATS takes what else this replica writes."""
+        now = _now()
+        return sorted(
+            index
+            for index, seconds in self.committing.items()
+            if seconds >= STUCK_AFTER and now - self._holdings[index].renewed < LEASE_TTL
+        )
 
     async def run(self) -> None:
         """Own what there is to own, until cancelled."""
@@ -235,7 +275,7 @@ class Ownership:
         """Run a shard until it is handed over or lost. Each start is with an empty memory."""
         while True:
             holding.shard = self._make(index)
-            settle = asyncio.create_task(self._note_ready(holding.shard))
+            settle = asyncio.create_task(self._note_ready(holding, holding.shard))
             try:
                 await holding.shard.run()
             except EpochLost as lost:
@@ -251,11 +291,16 @@ class Ownership:
                 log.exception("shard %d failed", index)
             finally:
                 settle.cancel()
+                if holding.unready_since is None:
+                    holding.unready_since = _now()
             await asyncio.sleep(RESTART_AFTER)
 
-    async def _note_ready(self, shard: Owned) -> None:
+    async def _note_ready(self, holding: _Holding, shard: Owned) -> None:
         await shard.ready.wait()
         self._leases.changed.set()
+        # One that fails right after each start does not run.
+        await asyncio.sleep(STEADY_AFTER)
+        holding.unready_since = None
 
     async def _hand_over(self, index: int, within: float) -> None:
         """Let a shard finish what it has begun, end it, and tell the next owner."""

@@ -95,6 +95,12 @@ class MailTransport(Protocol):
         end was sent, else Deferred).
         """
 
+    async def check(self, *, give_up_at: float) -> Deferred | None:
+        """Connect as for a mail, hand nothing over; None: mails would be taken, or are being taken.
+
+        `give_up_at` is a time of the event loop's clock. Never raises for what the provider does.
+        """
+
     async def close(self) -> None:
         """Finish what is under way, say goodbye, close."""
 

@@ -137,6 +137,11 @@ class Shard:
         self._departures = Departures(store, self._desk, outside.catalog, self._clock)
         self._timers = Timers(self._clock, self._desk, outside.catalog, self._runners, self._one_by_one)
 
+    @property
+    def committing_for(self) -> float:
+        """Seconds since the commit under way began; 0: none is."""
+        return self._writer.committing_for
+
     async def run(self) -> None:
         """Own the shard until cancelled. Raises EpochLost when somebody else owns it."""
         began = asyncio.get_running_loop().time()

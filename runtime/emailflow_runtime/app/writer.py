@@ -38,6 +38,7 @@ class Writer:
         self.relayed = 0
         """STATE sequence up to which facts are in EVENTS."""
         self._relayed_committed = 0
+        self._began: float | None = None
         self._ended = False
 
     def submit(self, changes: Sequence[Change]) -> asyncio.Future[int]:
@@ -54,6 +55,11 @@ class Writer:
         """Done after a guarded commit that began after this call, so that what was decided until now was
         decided by the owner (an acknowledgement of an input without effect waits for it)."""
         return self.submit(())
+
+    @property
+    def committing_for(self) -> float:
+        """Seconds since the commit under way began; 0: none is."""
+        return 0.0 if self._began is None else asyncio.get_running_loop().time() - self._began
 
     def note_relayed(self, sequence: int) -> None:
         """Facts up to this STATE sequence are in EVENTS; the next commit says so."""
@@ -77,7 +83,9 @@ class Writer:
         if not changes or self.relayed > self._relayed_committed:
             changes.append(PutRelayPosition(self.relayed))
         relayed = self.relayed
+        self._began = asyncio.get_running_loop().time()
         sequence = await self._store.commit(changes)
+        self._began = None
         self._relayed_committed = relayed
         for _, done in group:
             if not done.done():

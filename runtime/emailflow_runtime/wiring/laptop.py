@@ -130,7 +130,7 @@ class Laptop:
     def _app(self, runtime: Runtime, catcher: MailCatcher) -> Any:
         pages = Starlette(
             routes=[
-                *health_routes(lambda: runtime.waits_for),
+                *health_routes(lambda: runtime.waits_for, lambda: runtime.stuck_in),
                 *link_routes(runtime.links),
                 *metrics_routes(runtime.watched.page),
                 Mount("/", inbox_app(catcher)),

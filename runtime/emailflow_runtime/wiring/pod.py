@@ -71,7 +71,7 @@ class Pod:
     async def run(self, asked: asyncio.Event) -> None:
         """Serve until asked to end. Raises EmailFlowError, or an ExceptionGroup when a part is lost."""
         async with AsyncExitStack() as stack:
-            probes = health_routes(self._not_ready)
+            probes = health_routes(self._not_ready, self._stuck_in)
             admin = HttpServer(Starlette(routes=[*probes, *metrics_routes(self._metrics)]))
             events = HttpServer(self._receiver)
             links = HttpServer(self._pages)
@@ -115,6 +115,9 @@ class Pod:
         if self._ending or self._waits_for:
             return "its end" if self._ending else self._waits_for
         return self._runtime.waits_for if self._runtime is not None else "NATS"
+
+    def _stuck_in(self) -> str:
+        return self._runtime.stuck_in if self._runtime is not None else ""
 
     async def _metrics(self) -> bytes:
         return await self._runtime.watched.page() if self._runtime is not None else b""

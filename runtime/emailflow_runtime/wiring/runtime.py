@@ -32,6 +32,7 @@ from emailflow_runtime.app.janitor import Janitor
 from emailflow_runtime.app.lanes import Lanes
 from emailflow_runtime.app.mail_links import MailLinks
 from emailflow_runtime.app.ownership import Ownership
+from emailflow_runtime.app.provider_watch import ProviderWatch
 from emailflow_runtime.app.shard import Outside, Shard
 from emailflow_runtime.app.stores import Consents
 from emailflow_runtime.core.links import Keyring
@@ -77,6 +78,7 @@ class Runtime:
         watched.metrics.lanes = lanes.states
         watched.metrics.declared = lambda: Declared(self.catalog.flows(), self.catalog.plans.providers)
         lost: dict[str, int] = {}
+        reports = ReportBucket(connection, names)
         self._outside = Outside(
             catalog=self.catalog,
             log=log,
@@ -88,7 +90,7 @@ class Runtime:
             consents=surroundings.consents,
             history=EventHistory(connection, names),
             telemetry=watched.telemetry,
-            reports=ReportBucket(connection, names),
+            reports=reports,
             lost=lost,
         )
         self._ownership = Ownership(
@@ -99,6 +101,10 @@ class Runtime:
             reconnected=connection.reconnected,
         )
 
+        watched.metrics.committing = lambda: self._ownership.committing
+        self._provider_watch = ProviderWatch(
+            self.catalog, self._ways_out, lanes, reports, in_charge=lambda: 0 in self.owned
+        )
         self.janitor = Janitor(
             JetStreamLogKeeping(connection, names),
             self.catalog,
@@ -114,11 +120,19 @@ class Runtime:
 
     @property
     def waits_for(self) -> str:
-        """What keeps it from accepting events, or has kept it from its share of the shards since it began;
-        empty: nothing. A shard that is lost later is taken again, and events are accepted meanwhile."""
+        """What keeps it from accepting events, or from deciding on its share of the shards; empty: nothing.
+
+        A shard that is lost later is taken again, and events are accepted meanwhile, for a minute."""
         if not self._connection.connected:
             return "NATS"
-        return "" if self._ownership.settled.is_set() else "shards"
+        if not self._ownership.settled.is_set():
+            return "shards"
+        return ", ".join(f"shard {index}" for index in self._ownership.unready)
+
+    @property
+    def stuck_in(self) -> str:
+        """What does not end here and would in a new process; empty: nothing."""
+        return ", ".join(f"a commit of shard {index}" for index in self._ownership.stuck)
 
     @property
     def owned(self) -> frozenset[int]:
@@ -140,6 +154,7 @@ class Runtime:
                 group.create_task(self._nats_door.run())
                 group.create_task(self._ownership.run())
                 group.create_task(self.janitor.run())
+                group.create_task(self._provider_watch.run())
         finally:
             await self._renderer.close()
             await self._ways_out.close()

@@ -33,6 +33,12 @@ async def test_an_accepted_mail_arrived_as_it_was(transport, provider):
     )
 
 
+async def test_a_check_hands_nothing_over(transport, provider):
+    assert await transport.check(give_up_at=now() + 30) is None
+    assert provider.received == []
+    assert isinstance(await hand_over(transport), Accepted)
+
+
 @pytest.mark.parametrize(("mood", "kind", "code"), [("defer", Deferred, 451), ("refuse", Refused, 554)])
 async def test_what_the_provider_says_is_kept(transport, provider, mood, kind, code):
     provider.mood = mood

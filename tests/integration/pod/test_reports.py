@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
-from emailflow_api.plans import content_hash
+from emailflow_api.plans import SecretKey, content_hash
 from emailflow_api.plans.drained import without_drained
 from emailflow_runtime.adapters.jetstream.report_bucket import ReportBucket
 
@@ -52,6 +52,25 @@ async def reported(reports, holds):
     found = await until(asked)
     assert found, await reports.all()
     return found
+
+
+async def test_a_provider_says_what_it_lacks_and_when_it_has_it(ready, plans, operator, reports):
+    (name,) = plans.providers
+    (plan,) = plans.providers.values()
+
+    async def reason(wanted):
+        async def asked():
+            found = (await reports.read_providers()).get(name)
+            return found is not None and found.plan == content_hash(plan) and found.reason == wanted
+
+        return await until(asked)
+
+    assert await reason(""), await reports.read_providers()
+    key = SecretKey(plans.runtime.namespace, "smtp", "password")
+    plan = replace(plan, transport=replace(plan.transport, username="shop", password=key))
+    plans.providers = {name: plan}
+    await operator.apply(plans)
+    assert await reason("SecretNotFound"), await reports.read_providers()
 
 
 async def test_a_plan_in_force_is_acknowledged(ready, plans, reports):

@@ -111,7 +111,11 @@ def test_no_pod_is_the_first_to_be_evicted() -> None:
 def test_every_secret_that_is_named_is_mounted_as_a_folder_and_may_come_later() -> None:
     nats = {"url": "nats://n", "credentialsSecretRef": {"name": "nats", "key": "creds"}}
     keys = {"keysSecretRef": {"name": "keys", "key": "keyring"}, "nats": nats}
-    secret = {"username": "u", "passwordSecretRef": {"name": "smtp-login", "key": "password"}}
+    secret = {
+        "tls": "StartTls",
+        "username": "u",
+        "passwordSecretRef": {"name": "smtp-login", "key": "password"},
+    }
     found = mounted(children(runtime(**keys), provider(**secret)))
     assert set(found) == {f"/etc/emailflow/secrets/{name}" for name in ("nats", "keys", "smtp-login")}
     assert all(each["optional"] for each in found.values())

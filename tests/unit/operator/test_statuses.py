@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from emailflow_api.kinds import RESOURCES
 from emailflow_api.plans import content_hash
-from emailflow_api.reports import FlowReport
+from emailflow_api.reports import FlowReport, ProviderReport
 from emailflow_operator.reconcile.children.settings import Issuer
 from emailflow_operator.reconcile.cluster import Cluster
 from emailflow_operator.reconcile.desired import plans_in_force
@@ -36,7 +36,12 @@ def standing(cluster: Cluster, *, served: bool = True, **more: Any) -> Standing:
             plan.id: {0: FlowReport(content_hash(plan), plan.revision, {plan.revision: 2}, {"hello": 2}, 5)}
             for plan in plans.flows.values()
         }
-    made = Standing(compiled=compiled, plans=plans, reports=reports, deployment=PODS, issuer=ISSUER)
+    providers = {}
+    if served and plans is not None:
+        providers = {name: ProviderReport(content_hash(plan)) for name, plan in plans.providers.items()}
+    made = Standing(
+        compiled=compiled, plans=plans, reports=reports, deployment=PODS, providers=providers, issuer=ISSUER
+    )
     return replace(made, **more)
 
 
@@ -274,3 +279,32 @@ def test_what_an_earlier_definition_let_in_stops_nobody(conditions_kept: Any) ->
     assert conditions(statuses["EmailFlow", "hello"])["Ready"][0] == "False"
     assert conditions(statuses["EmailFlow", "sound"])["Ready"] == ("True", "Succeeded")
     assert all(events_for(value, statuses[subject], "a") for subject, value in told.items())
+
+
+def provider_ready(cluster: Cluster, **more: Any) -> tuple[str, str]:
+    value = next(each for each in at_home(cluster, MAIL) if each["kind"] == "EmailProvider")
+    return conditions(judged(value, standing(cluster, **more)))["Ready"]
+
+
+def test_a_provider_is_ready_once_a_runtime_has_reached_it(shop: Cluster) -> None:
+    assert provider_ready(shop) == ("True", "Succeeded")
+    assert provider_ready(shop, providers={}) == ("Unknown", "Progressing")
+
+
+def test_a_provider_says_what_its_runtime_found(shop: Cluster) -> None:
+    [(name, plan)] = standing(shop).plans.providers.items()  # type: ignore[union-attr]
+    missing = ProviderReport(content_hash(plan), "SecretNotFound", "Secret mail/smtp is not there")
+    assert provider_ready(shop, providers={name: missing}) == ("False", "SecretNotFound")
+
+
+def test_a_report_about_other_settings_says_nothing(shop: Cluster) -> None:
+    [name] = standing(shop).plans.providers  # type: ignore[union-attr]
+    old = ProviderReport("of before", "AuthFailed", "535")
+    assert provider_ready(shop, providers={name: old}) == ("Unknown", "Progressing")
+
+
+def test_a_suspended_provider_says_so(shop: Cluster) -> None:
+    value = next(each for each in at_home(shop, MAIL) if each["kind"] == "EmailProvider")
+    suspended = {**value, "spec": {**value["spec"], "suspend": True}}
+    shop.put("EmailProvider", suspended)
+    assert provider_ready(shop) == ("True", "Suspended")

@@ -62,6 +62,12 @@ class InMemoryTransport:
                     pass
                 return Unknown("TimedOut")
 
+    async def check(self, *, give_up_at: float) -> Deferred | None:  # noqa: ARG002 - it answers at once
+        """See MailTransport. `vanish` and `hang` are what a server does that can't be reached."""
+        if self._provider.mood in {"vanish", "hang"}:
+            return Deferred("ConnectFailed", "nothing listens there", systemic=True)
+        return None
+
     async def close(self) -> None:
         """See MailTransport."""
         self._closed = True

@@ -4,10 +4,18 @@ A report is written by compare-and-set over the one that was read or written bef
 server passes on late would say again what has been said otherwise since.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from emailflow_api.jetstream.naming import Names
-from emailflow_api.reports import FlowReport, encode, key, read_reports
+from emailflow_api.reports import (
+    FlowReport,
+    ProviderReport,
+    encode,
+    key,
+    provider_key,
+    read_provider_reports,
+    read_reports,
+)
 from emailflow_runtime.adapters.jetstream.batch import LARGEST_BATCH, Message, publish_all
 from emailflow_runtime.adapters.jetstream.bucket_tail import BucketTail
 from emailflow_runtime.adapters.jetstream.connection import Connection, JetStreamError
@@ -27,26 +35,37 @@ class ReportBucket:
 
     async def read(self, shard: int) -> Mapping[str, FlowReport]:
         """See Reports."""
-        reports, revisions = await self._read()
-        own = key(shard, "")
-        for name in [name for name in self._revisions if name.startswith(own)]:
-            del self._revisions[name]
-        self._revisions.update((name, at) for name, at in revisions.items() if name.startswith(own))
+        reports = read_reports(await self._read(key(shard, "")))
         return {flow: shards[shard] for flow, shards in reports.items() if shard in shards}
+
+    async def read_providers(self) -> Mapping[str, ProviderReport]:
+        """See ProviderReports."""
+        return read_provider_reports(await self._read(provider_key("")))
 
     async def all(self) -> dict[str, dict[int, FlowReport]]:
         """Every report: flow id -> shard -> report. Raises Unavailable."""
-        return (await self._read())[0]
+        return read_reports(await self._read(""))
 
-    async def _read(self) -> tuple[dict[str, dict[int, FlowReport]], dict[str, int]]:
+    async def _read(self, own: str) -> Mapping[str, bytes]:
+        """All entries; those whose key begins with `own` are written over from here on."""
         tail = _Revised(self._connection, self._bucket)
         await tail.start()
         await tail.close()
-        return read_reports(tail.values), tail.revisions
+        if own:
+            for name in [name for name in self._revisions if name.startswith(own)]:
+                del self._revisions[name]
+            self._revisions.update((name, at) for name, at in tail.revisions.items() if name.startswith(own))
+        return tail.values
 
     async def write(self, shard: int, reports: Mapping[str, FlowReport | None]) -> None:
         """See Reports."""
-        named = [(key(shard, flow), report) for flow, report in sorted(reports.items())]
+        await self._write([(key(shard, flow), report) for flow, report in sorted(reports.items())])
+
+    async def write_providers(self, reports: Mapping[str, ProviderReport | None]) -> None:
+        """See ProviderReports."""
+        await self._write([(provider_key(name), report) for name, report in sorted(reports.items())])
+
+    async def _write(self, named: Sequence[tuple[str, FlowReport | ProviderReport | None]]) -> None:
         for start in range(0, len(named), LARGEST_BATCH):
             some = named[start : start + LARGEST_BATCH]
             messages = [self._message(name, report) for name, report in some]
@@ -58,7 +77,7 @@ class ReportBucket:
             first = last - len(some) + 1
             self._revisions.update((name, first + at) for at, (name, _) in enumerate(some))
 
-    def _message(self, name: str, report: FlowReport | None) -> Message:
+    def _message(self, name: str, report: FlowReport | ProviderReport | None) -> Message:
         subject = f"$KV.{self._bucket}.{name}"
         over = {"Nats-Expected-Last-Subject-Sequence": str(self._revisions.get(name, 0))}
         if report is None:

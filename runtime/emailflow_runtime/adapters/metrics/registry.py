@@ -1,6 +1,6 @@
 """Metrics: the watcher that counts facts, and the page that Prometheus reads."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -55,7 +55,7 @@ class _Readers(set[str]):
 
 
 class Metrics:
-    """A Telemetry. `lags` is asked at each scrape, `lanes`, `connected` and `declared` too.
+    """A Telemetry. `lags` is asked at each scrape, `lanes`, `connected`, `committing` and `declared` too.
 
     What is labelled by a flow or a provider goes with it: alerts on it would stay, and names would add up.
     """
@@ -70,6 +70,7 @@ class Metrics:
         self.connected: Callable[[], bool] | None = None
         self.lanes: Callable[[], Iterable[LaneState]] | None = None
         self.declared: Callable[[], Declared] | None = None
+        self.committing: Callable[[], Mapping[int, float]] | None = None
         self._backlogs: dict[int, Callable[[], int]] = {}
 
     async def page(self) -> bytes:
@@ -79,6 +80,11 @@ class Metrics:
             series.nats_connected().set(self.connected())
         for shard, backlog in self._backlogs.items():
             series.relay_backlog(str(shard)).set(backlog())
+        if self.committing is not None:
+            under_way = {(str(shard),): seconds for shard, seconds in self.committing().items()}
+            series.commit_under_way.keep_only(under_way)
+            for (shard_label,), seconds in under_way.items():
+                series.commit_under_way(shard_label).set(seconds)
         if self.lanes is not None:
             self._show_lanes(self.lanes())
         if self.lags is not None:

@@ -100,6 +100,9 @@ class Series:
         )
         self.relay_backlog = gauge("relay_backlog_facts", "Facts that are not in EVENTS yet.", "shard")
         self.shard_owned = gauge("shard_owned", "1 while this process decides for the shard.", "shard")
+        self.commit_under_way = gauge(
+            "commit_under_way_seconds", "Age of the commit to STATE that is under way; 0: none is.", "shard"
+        )
         began = (
             "Shards that this process has begun to own, by how the owner before ended: `clean`, `unclean`."
         )

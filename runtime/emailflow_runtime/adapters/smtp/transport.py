@@ -51,6 +51,18 @@ class SmtpTransport:
         finally:
             self._slots.release()
 
+    async def check(self, *, give_up_at: float) -> Deferred | None:
+        """See MailTransport. While every connection is busy there is nothing to find out."""
+        if self._slots.locked() or self._closing:
+            return None
+        async with self._slots:
+            try:
+                session = await self._opener.open(give_up_at=give_up_at)
+            except SessionFailed as error:
+                return error.outcome
+            self._pool.give_back(session, 0)
+            return None
+
     async def close(self) -> None:
         """See MailTransport."""
         self._closing = True
