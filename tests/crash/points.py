@@ -65,7 +65,7 @@ class Accepting(Enum):
     REFUSAL_NOTED = _after(_NATS, "NatsDoor._refuse", "self._queue.refuse", REFUSED, beside=True)
     REFUSAL_ANSWERED = _after(_NATS, "NatsDoor._refuse", "self._queue.answer", REFUSED, beside=True)
     CONTRACT_LETTER_KEPT = _after(
-        "app/ingest", "LogIngest._fulfils_contract", "self._dead_letters.keep", CONTRACT, beside=True
+        "app/ingest", "LogIngest.accept", "self._dead_letters.keep", CONTRACT, beside=True
     )
     ALIASES_CLAIMING = _before("adapters/jetstream/alias_bucket", "AliasBucket.claim", "publish_all")
     ALIASES_CLAIMED = _after("app/ingest", "LogIngest._contact_keys", "self._aliases.claim")
