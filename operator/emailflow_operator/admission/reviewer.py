@@ -45,8 +45,6 @@ WAITING = 32
 """Reviews that wait beside those."""
 LARGEST_BESIDE = 16 << 20
 """Bytes of other objects that one review may look at."""
-IDLE = 300.0
-"""Seconds without a review after which the process ends; the next one starts it."""
 NOT_CHECKED = "EmailFlow could not check this in time; its status will say what is wrong, if anything"
 
 log = logging.getLogger(__name__)
@@ -111,11 +109,8 @@ class Reviewer:
         self._sidecars = asdict(sidecars)
         self._within = within
         self._process = ConfinedProcess(child, patience=within)
-        self._turn = asyncio.Lock()
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
-        self._ending: asyncio.TimerHandle | None = None
-        self._closing: asyncio.Task[None] | None = None
 
     async def answer(self, path: Path, read: Callable[[], Awaitable[bytes]]) -> Answer:
         """The answer to a review, whose body `read` gives."""
@@ -137,10 +132,6 @@ class Reviewer:
 
     async def close(self) -> None:
         """End the process."""
-        if self._ending is not None:
-            self._ending.cancel()
-        if self._closing is not None:
-            await self._closing
         await self._process.close()
 
     async def _reviewed(self, path: Path, body: bytes, beside: Beside) -> Answer:
@@ -150,26 +141,10 @@ class Reviewer:
             yield encode(order)
             yield body
 
-        async with self._turn:
-            self._stay()
-            try:
-                return decode_answer(await self._process.converse(frames(), beside.answer))
-            except msgspec.DecodeError:
-                self._process.kill()
-                return Answer(500, json.dumps({"reason": OperatorError.reason}).encode())
-
-    def _stay(self) -> None:
-        """Don't end before IDLE has passed again."""
-        if self._ending is not None:
-            self._ending.cancel()
-        self._ending = asyncio.get_running_loop().call_later(IDLE, self._end)
-
-    def _end(self) -> None:
-        async def end() -> None:
-            async with self._turn:
-                await self._process.close()
-
-        self._closing = asyncio.create_task(end())
+        try:
+            return decode_answer(await self._process.converse(frames(), beside.answer))
+        except msgspec.DecodeError:
+            return Answer(500, json.dumps({"reason": OperatorError.reason}).encode())
 
 
 def _let_in(uid: str) -> Answer:

@@ -15,7 +15,7 @@ import msgspec
 
 from emailflow_api.errors import Finding, Severity
 from emailflow_api.reading import Document
-from emailflow_operator.adapters.confined.process import ConfinedProcess, Ended, ProcessUnavailable
+from emailflow_operator.adapters.confined.process import IDLE, ConfinedProcess, Ended, ProcessUnavailable
 from emailflow_operator.control.compile_frames import Item, Job, compile_too_large, decode_compiled, encode
 from emailflow_operator.reconcile.desired import Compiled
 from emailflow_operator.reconcile.scope import RuntimeKey, Sources
@@ -58,12 +58,12 @@ class Compiler:
         seconds: float = SECONDS,
         patience: float = PATIENCE,
         child: tuple[str, ...] = CHILD,
+        idle: float = IDLE,
     ) -> None:
         """`clock` is monotonic, in seconds; `child` is what Python is given to run."""
         self._clock = clock
         self._seconds = seconds
-        self._process = ConfinedProcess(child, patience=patience)
-        self._turns = asyncio.Lock()
+        self._process = ConfinedProcess(child, patience=patience, idle=idle)
         self._given_up: OrderedDict[str, _GivenUp] = OrderedDict()
 
     @property
@@ -78,8 +78,7 @@ class Compiler:
         while True:
             try:
                 # Whoever waits for another runtime comes in between two tries.
-                async with self._turns:
-                    return await self._attempt(key, sources, versions, seconds)
+                return await self._attempt(key, sources, versions, seconds)
             except Ended as ended:
                 subject = ended.subject
                 if subject in versions and (not ended.in_time or subject == suspected):

@@ -12,6 +12,8 @@ from emailflow_operator.reconcile.cluster import Cluster
 from emailflow_operator.reconcile.desired import compile_for
 from emailflow_operator.reconcile.scope import sources_for
 
+from .conftest import until
+
 MAIL = ("mail", "default")
 HOSTILE = (str(Path(__file__).with_name("hostile_child.py")),)
 API = "emailflow.dev/v1alpha1"
@@ -143,3 +145,15 @@ async def test_an_object_that_is_nested_without_end_never_gets_there(compiler: A
     compiled = await compiler().compile(MAIL, sources_for(cluster_of(template), MAIL, {}))
     assert [each.reason for each in compiled.errors("EmailTemplate/mail/deep")] == ["TooComplex"]
     assert set(compiled.plans.flows) == {"mail/hello"}
+
+
+async def test_a_process_that_nobody_needs_ends_and_comes_back(compiler: Any) -> None:
+    sources = sources_for(cluster_of(), MAIL, {})
+    made = compiler(idle=0.1)
+    first = await made.compile(MAIL, sources)
+
+    async def is_gone() -> bool:
+        return made.pid is None
+
+    assert await until(is_gone)
+    assert await made.compile(MAIL, sources) == first

@@ -1,6 +1,8 @@
-"""The operator's end of a confined process: starts it when it is needed, talks to it, ends it.
+"""The operator's end of a confined process: starts it when it is needed, talks to it, and ends it when nobody
+has needed it for a while, since one that is ready to compile takes some 60 MB.
 
-One conversation at a time. Whose fault an end was, and what follows, is the caller's to say.
+One conversation at a time, in order of arrival. Whose fault an end was, and what follows, is the caller's to
+say.
 """
 
 import asyncio
@@ -28,6 +30,8 @@ START_WITHIN = 30.0
 """Seconds, on a machine that is busy with everything else."""
 TICK = 0.25
 """Seconds between two looks at whose turn it is."""
+IDLE = 300.0
+"""Seconds without a conversation after which it ends; starting it takes a third of one."""
 PATIENCE = 1.0
 """Seconds between asking a process to end and killing it."""
 
@@ -53,13 +57,18 @@ class Ended(Exception):
 class ConfinedProcess:
     """`converse` as often as you like; `close` in the end."""
 
-    def __init__(self, command: tuple[str, ...], *, patience: float) -> None:
+    def __init__(self, command: tuple[str, ...], *, patience: float, idle: float = IDLE) -> None:
         """`command` is what Python is given to run; `patience`: seconds of silence in one turn until it is
         killed, for what doesn't use processor time."""
         self._command = command
         self._patience = patience
+        self._idle = idle
+        self._turns = asyncio.Lock()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._page: mmap.mmap | None = None
+        self._killed = False
 
     @property
     def pid(self) -> int | None:
@@ -72,6 +81,15 @@ class ConfinedProcess:
     ) -> bytes:
         """Send all frames, answer what the child asks, and return its answer. Raises Ended,
         ProcessUnavailable."""
+        async with self._turns:
+            if self._alarm is not None:
+                self._alarm.cancel()
+            try:
+                return await self._converse(frames, answer)
+            finally:
+                self._alarm = asyncio.get_running_loop().call_later(self._idle, self._end)
+
+    async def _converse(self, frames: AsyncIterator[bytes], answer: Callable[[bytes], bytes] | None) -> bytes:
         process = await self._running()
         try:
             return await self._talk(process, frames, answer)
@@ -84,13 +102,30 @@ class ConfinedProcess:
             raise
 
     def kill(self) -> None:
-        """End it at once."""
+        """End it at once; the next conversation has another one."""
+        self._killed = True
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
 
     async def close(self) -> None:
         """Ask it to end, kill it when it doesn't, return once it is gone."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        if self._ending is not None:
+            await self._ending
+        await self._close()
+
+    def _end(self) -> None:
+        """Nobody has needed it for a while."""
+
+        async def end() -> None:
+            async with self._turns:
+                await self._close()
+
+        self._ending = asyncio.create_task(end())
+
+    async def _close(self) -> None:
         process, self._process = self._process, None
         if process is None:
             return
@@ -142,9 +177,10 @@ class ConfinedProcess:
             await asyncio.gather(reading, return_exceptions=True)
 
     async def _running(self) -> asyncio.subprocess.Process:
-        if self._process is not None and self._process.returncode is None:
+        if self._process is not None and self._process.returncode is None and not self._killed:
             return self._process
-        await self.close()
+        await self._close()
+        self._killed = False
         try:
             async with asyncio.timeout(START_WITHIN):
                 process = await self._start()
