@@ -55,8 +55,17 @@ class Readers(Namespaces):
 class EventTypeSpec(ApiModel):
     """The contract."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="self.type == oldSelf.type",
+            message="type can't be changed; make another EventType",
+            holds=None,
+            field_path=".type",
+        ),
+    )
+
     type: EventTypeName
-    """CloudEvents type, exact."""
+    """CloudEvents type, exact. Can't be changed: an old EventType would take a newer one's type over."""
     description: Prose | None = None
     """What has happened when such an event is sent."""
     data_schema: Annotated[JsonObject | None, Field(alias="schema")] = None

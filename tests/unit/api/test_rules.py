@@ -13,7 +13,7 @@ from emailflow_api.kinds import InvalidResource, parse
 RULES = Path(__file__).parents[2] / "integration/kubernetes/rules"
 PAIRS = sorted(path.parent for path in RULES.glob("*/*/refused.yaml"))
 MARK = "# expect: "
-TRANSITIONS = {"shards-stay"}
+TRANSITIONS = {"shards-stay", "type-stays"}
 """Rules about a change; a single document can't break them."""
 
 
