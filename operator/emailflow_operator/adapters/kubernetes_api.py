@@ -78,10 +78,14 @@ class KubernetesApi:
             raise
         return answer
 
-    async def list(self, path: str, *, names_only: bool = False, selector: str = "") -> list[Object]:
-        """All objects at a collection's path; `names_only` gives only their metadata."""
+    async def list(
+        self, path: str, *, names_only: bool = False, selector: str = "", name: str = ""
+    ) -> list[Object]:
+        """All objects at a path, or the one of a name; `names_only` gives only their metadata."""
         found: list[Object] = []
         query = {"limit": str(PAGE), **({"labelSelector": selector} if selector else {})}
+        if name:
+            query["fieldSelector"] = f"metadata.name={name}"
         while True:
             headers = {"Accept": NAMES_ONLY} if names_only else {}
             page = await self._call("GET", path, query=query, headers=headers)

@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncIterator
 
 from emailflow_api.kinds import API_VERSION
-from emailflow_operator.adapters.kubernetes_api import collection, path_of
+from emailflow_operator.adapters.kubernetes_api import collection
 from emailflow_operator.control.workers import Workers
 from emailflow_operator.control.world import World
 from emailflow_operator.errors import KubernetesRefused
@@ -82,12 +82,10 @@ class Survey:
 
     async def _mend(self, api_version: str, kind: str, name: tuple[str, str]) -> None:
         known = self._world.cluster.get(kind, *name)
-        metadata = {"namespace": name[0], "name": name[1]}
-        value = await self._world.api.get(
-            path_of({"apiVersion": api_version, "kind": kind, "metadata": metadata})
-        )
-        if value is not None:
-            self._workers.note(value)
+        # A list of one: whoever may list needs no other right.
+        found = await self._world.api.list(collection(api_version, kind, name[0]), name=name[1])
+        if found:
+            self._workers.note(found[0])
         elif known is not None:
             self._workers.note_gone(known)
 

@@ -384,3 +384,7 @@ async def test_no_object_without_the_operators_label_waits_for_a_runtime(
     about = {"name": "settings", "labels": {"app.kubernetes.io/part-of": "emailflow"}}
     space.apply(json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": about, "data": {"a": "b"}}))
     space.apply(json.dumps(secret("emailflow-nats", space.name, {"a": "YQ=="})))
+    labelled = {"name": "settings", "labels": {"app.kubernetes.io/managed-by": "emailflow-operator"}}
+    restored = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": labelled})
+    there = (f"--namespace={space.name}", "--filename=-")
+    assert "needs-an-emailruntime" in space.kubectl.run("create", *there, manifests=restored).stderr

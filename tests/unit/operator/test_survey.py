@@ -14,20 +14,21 @@ from .conftest import flow, runtime
 
 
 class Lists:
-    """An API server that only lists and gets; the real one is asked in tests/integration/operator."""
+    """An API server that only lists; the real one is asked in tests/integration/operator."""
 
     def __init__(self, *objects: dict[str, Any]) -> None:
         self.objects = {each["metadata"]["name"]: each for each in objects}
         self.refused: dict[str, int] = {}
 
-    async def list(self, path: str, *, names_only: bool = False, selector: str = "") -> list[dict[str, Any]]:
+    async def list(
+        self, path: str, *, names_only: bool = False, selector: str = "", name: str = ""
+    ) -> list[dict[str, Any]]:
         plural = path.rpartition("/")[2]
         if plural in self.refused:
             raise KubernetesRefused(self.refused[plural], "refused")
-        return [each for each in self.objects.values() if f"{each['kind'].lower()}s" == plural]
-
-    async def get(self, path: str) -> dict[str, Any] | None:
-        return self.objects.get(path.rpartition("/")[2])
+        wanted = [name] if name else list(self.objects)
+        found = [self.objects[each] for each in wanted if each in self.objects]
+        return [each for each in found if f"{each['kind'].lower()}s" == plural]
 
 
 def survey_of(lists: Lists) -> tuple[World, Survey]:
