@@ -29,6 +29,8 @@ class FlowReport(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"
     """Events that the flow's consumer has yet to look at."""
     behind_retention: int = 0
     """Events that were purged before the flow had looked at them."""
+    held: dict[str, int] = {}
+    """Mails that wait for something that is not there, by reason; zeros are left out."""
     epoch: int = 0
     """The first epoch of the owner who says so; 0: one that does not know of it."""
 

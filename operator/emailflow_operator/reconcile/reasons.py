@@ -39,7 +39,11 @@ CONDITIONS = {
     NO_VERIFIER: "`ReceiverClosed`: True; neither `serviceAccounts` nor `tokensSecretRef` lets anybody in",
     BEHIND_RETENTION: "events were purged before the flow had looked at them; its status counts them",
     "NatsNotConfigured": "the EmailRuntime names no NATS, and none was installed with the operator",
-    "SecretNotFound": "a Secret that `spec.nats` names is not there, or lacks the key",
+    "SecretNotFound": "a Secret that `spec.nats` names is not there, or lacks the key; on a flow: one that "
+    "its mails' provider names, so that they wait",
+    "InvalidSigningKey": "mails of the flow wait, since the Secret of `dkim` holds no usable key",
+    "EventTypeNotFound": "the EventType of a type that the flow reads was deleted or is broken; its last "
+    "good version goes on",
     "SecretForbidden": "a Secret that `spec.nats` names, and that the operator has no right to read",
     "InvalidCredentials": "what the Secret holds is no credentials file",
     "KubernetesRefused": "the API server refuses one of the runtime's children; the message has its words",
@@ -49,6 +53,9 @@ CONDITIONS = {
     "InternalError": "a defect of the operator; its log has more",
 }
 """Reason -> meaning. Findings' own reasons stand beside these."""
+
+HOLDING = frozenset({"PolicyNotFound", "ProviderNotFound", "NoProvider"})
+"""Findings that hold the mails of a flow that is in force: what is named there is not carried."""
 
 WAITING = frozenset(
     {

@@ -11,8 +11,9 @@ import msgspec
 from emailflow_api.conditions import Statement, Verdict, ready, reconciling, stalled, waiting
 from emailflow_api.errors import Finding
 from emailflow_api.plans import FlowPlan, Plans, content_hash
+from emailflow_api.plans.carried import named_by
 from emailflow_api.plans.permissions import refusal
-from emailflow_api.reports import FlowReport
+from emailflow_api.reports import FlowReport, added
 from emailflow_operator.reconcile import reasons
 from emailflow_operator.reconcile.children.settings import Issuer
 from emailflow_operator.reconcile.cluster import Object, condition_of, name_of, subject_of
@@ -111,6 +112,8 @@ def _with_errors(errors: Sequence[Finding], *, kept: bool, refused: bool) -> Ver
         message += ". What is in force is not permitted any more: it is held"
     elif kept:
         message += ". The last good version stays in force"
+        if any(each.reason in reasons.HOLDING for each in errors):
+            message += ", and mails wait until it is there"
     return stalled(first.reason, message) if own else waiting(first.reason, message)
 
 
@@ -135,6 +138,8 @@ def _kept(value: Object, standing: Standing) -> bool:
             return name in plans.providers
         case "ContactPolicy":
             return name in plans.policies
+        case "EventType":
+            return any(each.name == name for each in plans.event_types.values())
     return False
 
 
@@ -171,7 +176,26 @@ def _flow(value: Object, standing: Standing) -> Verdict:
         return ready(
             reasons.SUSPENDED, "Entries, timers and mails are held: the flow or its runtime is suspended"
         )
+    if (carried := _carried(plan, standing.plans, standing.compiled.plans)) is not None:
+        return carried
+    if held := added(each.held for each in standing.reports.get(plan.id, {}).values()):
+        return waiting(min(held), f"Mails are held: {', '.join(sorted(held))}")
     return ready(reasons.SUCCEEDED, _noted(f"Revision {plan.revision} is served", value, standing))
+
+
+def _carried(plan: FlowPlan, there: Plans, now: Plans) -> Verdict | None:
+    """What a flow says that goes by the last version of something that is not there (any more)."""
+    named = named_by([plan], there.programs)
+    for reason, kind, names, in_force, declared in (
+        ("EventTypeNotFound", "EventType for", named.types, there.event_types, now.event_types),
+        ("TemplateNotFound", "EmailTemplate", named.templates, there.templates, now.templates),
+        ("ConfigMapNotFound", "ConfigMap with", named.files, there.files, now.files),
+    ):
+        if gone := sorted(name for name in names if name in in_force and name not in declared):
+            return waiting(
+                reason, f"There is no usable {kind} {gone[0]}. The last good version stays in force"
+            )
+    return None
 
 
 def unacknowledged(

@@ -19,7 +19,7 @@ class Census:
 
     def __init__(self) -> None:
         self._flows: dict[str, Counter[Stage]] = {}
-        self._held: Counter[tuple[str, str]] = Counter()
+        self._held: dict[str, Counter[str]] = {}
         """By flow and reason, the mails that wait for something that is not there."""
 
     def found(self, head: RecordHead) -> None:
@@ -55,13 +55,20 @@ class Census:
 
     def _hold(self, flow: str, reason: str, count: int) -> None:
         if reason:
-            self._held[flow, reason] += count
-            if not self._held[flow, reason]:
-                del self._held[flow, reason]
+            held = self._held.setdefault(flow, Counter())
+            held[reason] += count
+            if not held[reason]:
+                del held[reason]
+                if not held:
+                    del self._held[flow]
 
-    def held(self) -> dict[tuple[str, str], int]:
-        """Mails that wait for something that is not there, by flow and reason, without zeros."""
-        return dict(self._held)
+    def held(self, flow: str) -> dict[str, int]:
+        """Mails of a flow (id) that wait for something that is not there, by reason, without zeros."""
+        return dict(self._held.get(flow, {}))
+
+    def holding(self) -> dict[tuple[str, str], int]:
+        """The same of all flows, by flow and reason."""
+        return {(flow, reason): count for flow, held in self._held.items() for reason, count in held.items()}
 
     def journeys(self, flow: str) -> dict[str, int]:
         """Journeys of a flow (id) by revision, without zeros."""

@@ -145,6 +145,7 @@ class Reporter:
             pending=self._pending.get(flow, 0),
             behind_retention=self._lost_before.get(flow, 0) + self._lost.get(flow, 0),
             epoch=self._epoch,
+            held=self._census.held(flow),
         )
 
     def _has_lingered(self, flow: str) -> bool:

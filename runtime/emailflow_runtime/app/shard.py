@@ -186,6 +186,7 @@ class Shard:
                     group.create_task(self._keep("reports", reporter.run))
                 self.ready.set()
                 telemetry.owned(self._index, held=True)
+                telemetry.holding(self._index, self._census.holding)
                 telemetry.taken_over(
                     self._index, clean=left.clean, seconds=asyncio.get_running_loop().time() - began
                 )

@@ -4,7 +4,7 @@ Journeys are told of by their facts, which carry their own moments; everything e
 ports. Nothing that names a person leaves by here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from emailflow_runtime.core.facts import Fact
@@ -30,6 +30,10 @@ class Telemetry(Protocol):
     def relaying(self, shard: int, backlog: Callable[[], int]) -> None:
         """How to ask for the number of facts of a shard that are not in EVENTS yet."""
 
+    def holding(self, shard: int, held: Callable[[], Mapping[tuple[str, str], int]]) -> None:
+        """How to ask for the mails of a shard that wait for something that is not there, by flow (id) and
+        reason, as long as the shard is owned."""
+
 
 class Silence:
     """Watches nothing."""
@@ -47,6 +51,9 @@ class Silence:
         """See Telemetry."""
 
     def relaying(self, shard: int, backlog: Callable[[], int]) -> None:
+        """See Telemetry."""
+
+    def holding(self, shard: int, held: Callable[[], Mapping[tuple[str, str], int]]) -> None:
         """See Telemetry."""
 
 
@@ -75,6 +82,11 @@ class Several:
         """See Telemetry."""
         for each in self._watchers:
             each.lost(shard)
+
+    def holding(self, shard: int, held: Callable[[], Mapping[tuple[str, str], int]]) -> None:
+        """See Telemetry."""
+        for each in self._watchers:
+            each.holding(shard, held)
 
     def relaying(self, shard: int, backlog: Callable[[], int]) -> None:
         """See Telemetry."""

@@ -81,7 +81,7 @@ Apply = Callable[[Said, Plans | None], Plans]
 
 def by_operator(said: Said, before: Plans | None) -> Plans:
     documents = [document for text in said.values() for document in read_documents(text, "cluster")]
-    plans = plans_in_force(("shop", "default"), compile_for(("shop", "default"), documents), before, {})
+    plans = plans_in_force(("shop", "default"), compile_for(("shop", "default"), documents, {}), before, {})
     assert plans is not None
     return plans
 

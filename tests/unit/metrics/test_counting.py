@@ -208,3 +208,13 @@ async def test_flows_that_come_and_go_don_t_add_up(metrics):
         sizes.add(sum(b'flow="' in line or b'origin="' in line for line in page.splitlines()))
 
     assert sizes == {4 * 1000}
+
+
+async def test_mails_that_wait_for_what_is_not_there_are_shown_while_their_shard_is_owned(metrics):
+    for shard, count in ((0, 3), (1, 2)):
+        metrics.owned(shard, held=True)
+        metrics.holding(shard, lambda count=count: {("shop_cart", "PolicyNotFound"): count})
+    assert b'emailflow_held_mails{flow="shop/cart",reason="PolicyNotFound"} 5.0' in await metrics.page()
+    for shard in (0, 1):
+        metrics.owned(shard, held=False)
+    assert b"emailflow_held_mails{" not in await metrics.page()

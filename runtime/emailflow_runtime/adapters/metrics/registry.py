@@ -72,6 +72,7 @@ class Metrics:
         self.declared: Callable[[], Declared] | None = None
         self.committing: Callable[[], Mapping[int, float]] | None = None
         self._backlogs: dict[int, Callable[[], int]] = {}
+        self._held: dict[int, Callable[[], Mapping[tuple[str, str], int]]] = {}
 
     async def page(self) -> bytes:
         """All series in Prometheus' text format, gauges asked for now."""
@@ -85,6 +86,7 @@ class Metrics:
             series.commit_under_way.keep_only(under_way)
             for (shard_label,), seconds in under_way.items():
                 series.commit_under_way(shard_label).set(seconds)
+        self._show_held()
         if self.lanes is not None:
             self._show_lanes(self.lanes())
         if self.lags is not None:
@@ -97,6 +99,16 @@ class Metrics:
             # Mails that no provider was called for name none.
             series.keep_only(_Readers(map(_name, flows)), {*providers, ""})
         return generate_latest(self.registry)
+
+    def _show_held(self) -> None:
+        counts: dict[tuple[str, str], int] = {}
+        for held in self._held.values():
+            for (flow, reason), count in held().items():
+                labels = _name(flow), reason
+                counts[labels] = counts.get(labels, 0) + count
+        self.series.held_mails.keep_only(counts)
+        for labels, count in counts.items():
+            self.series.held_mails(*labels).set(count)
 
     def _show_lanes(self, lanes: Iterable[LaneState]) -> None:
         for lane in lanes:
@@ -117,10 +129,16 @@ class Metrics:
     def owned(self, shard: int, *, held: bool) -> None:
         """See Telemetry."""
         self.series.shard_owned(str(shard)).set(held)
+        if not held:
+            self._held.pop(shard, None)
 
     def relaying(self, shard: int, backlog: Callable[[], int]) -> None:
         """See Telemetry."""
         self._backlogs[shard] = backlog
+
+    def holding(self, shard: int, held: Callable[[], Mapping[tuple[str, str], int]]) -> None:
+        """See Telemetry."""
+        self._held[shard] = held
 
     def behind_retention(self, flow: str, events: int) -> None:
         """So many events have been purged before this flow had looked at them."""

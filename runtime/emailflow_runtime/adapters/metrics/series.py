@@ -70,6 +70,8 @@ class Series:
         self.timer_lateness = histogram(
             "timer_lateness_seconds", "From the moment a wait was due to its decision.", LATENCY
         )
+        held = "Mails that wait for something that is not there: a policy, a provider, a Secret."
+        self.held_mails = self._gauge("held_mails", held, "flow", "reason")
         self._lanes()
         self.render_seconds = histogram("render_seconds", "Rendering of one mail.", SHORT, "result")
 

@@ -89,6 +89,9 @@ class Tracing:
     def relaying(self, shard: int, backlog: Callable[[], int]) -> None:
         """See Telemetry."""
 
+    def holding(self, shard: int, held: Callable[[], Mapping[tuple[str, str], int]]) -> None:
+        """See Telemetry."""
+
     def folded(self, before: Journey | None, after: Journey, fact: f.Fact) -> None:
         """See Telemetry."""
         carrier = after.event.extensions
