@@ -112,9 +112,13 @@ class Connection(HttpToolsProtocol):
         self._held += len(data)
         try:
             self.parser.feed_data(data)
+            if self._incoming:
+                self._check_counts()
         except httptools.HttpParserUpgrade:
             # No other protocol is spoken here, and what follows may be one: this answer is the last.
             self._finish()
+        except Refused as refused:
+            self._refuse(refused.refusal)
         except httptools.HttpParserError as error:
             cause = error.__context__
             self._refuse(cause.refusal if isinstance(cause, Refused) else refusals.MALFORMED)
@@ -132,28 +136,24 @@ class Connection(HttpToolsProtocol):
         self._began = self.loop.time()
         super().on_message_begin()
 
-    def on_url(self, url: bytes) -> None:
-        """A part of the URL."""
-        if len(self.url) + len(url) > self._limits.url_bytes:
-            raise Refused(refusals.URL_TOO_LONG)
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A header; trailers, which nothing here wants, are passed over."""
-        if not self._in_head:
-            return
-        if len(self.headers) >= self._limits.headers:
-            raise Refused(refusals.HEAD_TOO_LARGE)
-        super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
         """The head is there: now it can be told how large it was, whatever came with it."""
+        self._check_counts()
         most = self._limits.head_bytes
         if self._held > most and len(self.url) + sum(len(n) + len(v) + 4 for n, v in self.headers) > most:
             raise Refused(refusals.HEAD_TOO_LARGE)
         self._held = 0
         super().on_headers_complete()
         self._in_head = False
+        # Trailers are no headers, and nothing here wants them.
+        self.headers = []
+
+    def _check_counts(self) -> None:
+        """Of a head as far as it has come, or of trailers. Raises Refused."""
+        if len(self.url) > self._limits.url_bytes:
+            raise Refused(refusals.URL_TOO_LONG)
+        if len(self.headers) > self._limits.headers:
+            raise Refused(refusals.HEAD_TOO_LARGE)
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
