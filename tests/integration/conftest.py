@@ -9,12 +9,16 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from cryptography.hazmat.primitives import serialization
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "only-for-this-test-run"
@@ -78,6 +82,36 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def present_to_webhooks(folder: Path, key: ec.EllipticCurvePrivateKey, pem: bytes) -> None:
+    """Have the API server present a client certificate, `webhooks.crt`, which has signed itself, to every
+    webhook that asks for one."""
+    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "apiserver")]), datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "webhooks.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "webhooks.key").write_bytes(pem)
+    client = {"client-certificate": str(folder / "webhooks.crt"), "client-key": str(folder / "webhooks.key")}
+    kubeconfig = {"apiVersion": "v1", "kind": "Config", "users": [{"name": "*", "user": client}]}
+    (folder / "webhooks.kubeconfig").write_text(yaml.safe_dump(kubeconfig))
+    version = "apiserver.config.k8s.io/v1"
+    how = {
+        "apiVersion": version,
+        "kind": "WebhookAdmissionConfiguration",
+        "kubeConfigFile": str(folder / "webhooks.kubeconfig"),
+    }
+    plugins = [
+        {"name": f"{kind}AdmissionWebhook", "configuration": how} for kind in ("Validating", "Mutating")
+    ]
+    admission = {"apiVersion": version, "kind": "AdmissionConfiguration", "plugins": plugins}
+    (folder / "admission.yaml").write_text(yaml.safe_dump(admission))
+
+
 def start_apiserver(programs: Programs) -> Kubectl:
     """Start etcd on a Unix socket and kube-apiserver on a free port, and wait until it is ready."""
     folder, port = programs.folder, free_port()
@@ -89,6 +123,7 @@ def start_apiserver(programs: Programs) -> Kubectl:
     )
     (folder / "accounts.key").write_bytes(pem)
     (folder / "tokens.csv").write_text(f"{TOKEN},admin,admin,system:masters\n")
+    present_to_webhooks(folder, key, pem)
     etcd = ["--listen-client-urls=unix://etcd:1", "--advertise-client-urls=unix://etcd:1"]
     programs.start("etcd", "--data-dir=data", "--unsafe-no-fsync", "--listen-peer-urls=unix://peers:1", *etcd)
     server = programs.start(
@@ -104,6 +139,7 @@ def start_apiserver(programs: Programs) -> Kubectl:
         "--service-account-issuer=https://kubernetes.default.svc",
         "--service-cluster-ip-range=10.0.0.0/24",
         "--endpoint-reconciler-type=none",
+        "--admission-control-config-file=admission.yaml",
         "--disable-admission-plugins=ServiceAccount",  # nobody makes the accounts that it asks for
     )
     kubectl = Kubectl(

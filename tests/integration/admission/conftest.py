@@ -90,10 +90,12 @@ async def replica(api, place, picture):
     """Start replicas; they end with the test."""
     async with AsyncExitStack() as stack:
 
-        async def start(*, leads=True, **settings):
+        async def start(*, leads=True, client_ca=None, **settings):
             certificates = CertificateSecret(api, place, lambda: leads, **settings)
             sidecars = SidecarSettings(image="emailflow:1")
-            server = AdmissionServer(0, certificates, lambda: picture, sidecars, host=ADDRESS)
+            server = AdmissionServer(
+                0, certificates, lambda: picture, sidecars, host=ADDRESS, client_ca=client_ca
+            )
             return Replica(await stack.enter_async_context(server), certificates)
 
         yield start

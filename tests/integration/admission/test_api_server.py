@@ -2,6 +2,7 @@
 
 import json
 
+import aiohttp
 import pytest
 
 from emailflow_operator.injection import Injector, SidecarSettings
@@ -134,3 +135,14 @@ async def test_only_the_bundle_is_written_and_an_upgrade_of_the_chart_keeps_it(i
     hook = ours["fieldsV1"]["f:webhooks"]['k:{"name":"inject.emailflow.dev"}']
     assert set(hook) == {".", "f:clientConfig", "f:name"}
     assert hook["f:clientConfig"] == {"f:caBundle": {}}
+
+
+async def test_an_api_server_that_presents_its_certificate_is_answered(apiserver, replica, installation):
+    folder = apiserver.authority.parents[1]
+    running = await replica(client_ca=folder / "webhooks.crt")
+    await installation.install(running.url)
+    await running.certificates.look()
+    answer = await installation.until(lambda answer: answer.returncode != 0, BROKEN)
+    assert "[InvalidExpression]" in answer.stderr
+    with pytest.raises(aiohttp.ClientError):
+        await running.post("/validate", b"{}", await installation.bundle())
