@@ -101,3 +101,39 @@ class ShardsDiffer(OperatorError):
     """Streams of the runtime's name exist with another number of shards."""
 
     reason = "ShardsDiffer"
+
+
+class AccountRefused(OperatorError):
+    """NATS does not take an account that the operator hands to it."""
+
+    reason = "AccountRefused"
+
+
+class NatsStorageExhausted(OperatorError):
+    """What NATS may store is promised to other runtimes already."""
+
+    reason = "NatsStorageExhausted"
+
+
+class StreamsNotMoved(OperatorError):
+    """Streams of an earlier version can't be brought into their runtime's account."""
+
+    reason = "StreamsNotMoved"
+
+
+class MaxPayloadTooSmall(OperatorError):
+    """NATS takes smaller messages than the runtime may have to write."""
+
+    reason = "MaxPayloadTooSmall"
+
+
+class InvalidBackup(OperatorError):
+    """A folder that holds no backup, or one already where none is expected."""
+
+    reason = "InvalidBackup"
+
+
+class StreamsInUse(OperatorError):
+    """Streams that are written or read while they are to stay as they are."""
+
+    reason = "StreamsInUse"

@@ -30,6 +30,17 @@ NatsUrl = Annotated[str, typer.Option(help="The NATS that was installed with the
 EventsBytes = Annotated[
     int, typer.Option(min=128 << 20, help="Disk for the log of each runtime; less where NATS has less.")
 ]
+RuntimeBytes = Annotated[
+    int, typer.Option(min=0, help="Disk of that NATS for all streams of each runtime; 0: a quarter of it.")
+]
+NatsTls = Annotated[bool, typer.Option("--nats-tls", help="Clients of that NATS speak TLS.")]
+NatsNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--nats-certificate-name",
+        help="Make certificates of that NATS for this name; may be repeated.",
+    ),
+]
 Resync = Annotated[float, typer.Option(min=1, help="Seconds until everything is looked at again.")]
 AdminPort = Annotated[int, typer.Option(min=0, max=65535, help="/healthz, /readyz, /metrics.")]
 WebhookPort = Annotated[int, typer.Option(min=0, max=65535, help="Admission over HTTPS.")]
@@ -56,6 +67,9 @@ def operator(
     watch_namespace: Watched = None,
     nats_url: NatsUrl = "",
     events_bytes: EventsBytes = 2 << 30,
+    runtime_bytes: RuntimeBytes = 0,
+    nats_certificate_name: NatsNames = None,
+    nats_tls: NatsTls = False,
     resync: Resync = 30,
     admin_port: AdminPort = 8081,
     webhook_port: WebhookPort = 9443,
@@ -83,6 +97,9 @@ def operator(
         watched=tuple(watch_namespace or ()),
         nats_url=nats_url,
         events_bytes=events_bytes,
+        runtime_bytes=runtime_bytes,
+        nats_names=tuple(nats_certificate_name or ()),
+        nats_tls=nats_tls,
         resync=resync,
         admin_port=admin_port,
         webhook_port=webhook_port,

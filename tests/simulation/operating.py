@@ -124,6 +124,8 @@ def _reader(name):
 class Connection:
     """What DataPlane uses of NatsConnection."""
 
+    max_payload = 8 << 20
+
     def __init__(self, jetstream, network):
         self._jetstream = jetstream
         self._network = network

@@ -50,9 +50,12 @@ class Role(StrEnum):
     """Who connects to NATS. What each may do there is in `permissions`."""
 
     PRODUCER = "producer"
-    SIDECAR = "sidecar"
+    READER = "reader"
+    """Reads the log, and nothing else."""
     RUNTIME = "runtime"
     OPERATOR = "operator"
+    BACKUP = "backup"
+    """Takes streams out as they are, and puts them back."""
 
 
 class Names(NamedTuple):
@@ -100,9 +103,12 @@ class Names(NamedTuple):
 
     # subjects
 
-    def inbox(self, role: Role) -> str:
-        """The first token of the inboxes of this role's users, which no one else may listen to."""
-        return f"_INBOX_{self.prefix}_{role}"
+    def inbox(self, role: Role, user: str = "") -> str:
+        """The first token of the inboxes of this role's users, which no one else may listen to.
+
+        `user` (a DNS label) tells those apart that don't share theirs.
+        """
+        return f"_INBOX_{self.prefix}_{role}_{user}" if user else f"_INBOX_{self.prefix}_{role}"
 
     @property
     def inbound_subjects(self) -> str:

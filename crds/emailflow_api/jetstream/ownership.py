@@ -26,6 +26,10 @@ class StreamOwner(NamedTuple):
         said = {RUNTIME: f"{self.namespace}/{self.name}", DELETION_POLICY: self.deletion_policy}
         return {**said, INSTALLATION: self.installation} if self.installation else said
 
+    def text(self) -> str:
+        """As an account carries it: one word."""
+        return f"{RUNTIME}={self.namespace}/{self.name}={self.deletion_policy}"
+
 
 def owner_of(config: Mapping[str, Any]) -> StreamOwner | None:
     """Whose a stream of this configuration is; None for one that doesn't say."""
@@ -35,3 +39,12 @@ def owner_of(config: Mapping[str, Any]) -> StreamOwner | None:
         return None
     policy = metadata.get(DELETION_POLICY, "Retain")
     return StreamOwner(namespace, name, policy, metadata.get(INSTALLATION, ""))
+
+
+def owner_of_text(text: str) -> StreamOwner | None:
+    """What `StreamOwner.text` has said; None for anything else."""
+    parts = text.split("=")
+    namespace, _, name = parts[1].partition("/") if len(parts) == 3 else ("", "", "")
+    if parts[0] != RUNTIME or not (namespace and name):
+        return None
+    return StreamOwner(namespace, name, parts[2])

@@ -1,12 +1,11 @@
 """What each NATS user of a runtime may do: publish and subscribe lists by role, and no more than its part.
 
-Whoever makes the users (the operator, or the administrator of a NATS of one's own) puts these lists into
-them. STATE is the runtime's alone. JetStream's answer to a publish goes wherever the publish says, past all
-lists: so inboxes are private to a role, and producers belong into an account of their own, whose answers
-can't reach this one (`SERVICES`, `STREAMS`). Pure.
+Every runtime has an account of its own, and its producers and readers have another (ADR 0018): JetStream's
+answer to a publish goes wherever the publish says, past all lists, but never out of the account. So these
+lists keep roles apart that trust one another; accounts keep tenants apart. Lists are as long for one shard as
+for many. Pure.
 """
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from emailflow_api.jetstream.naming import Names, Role
@@ -17,99 +16,135 @@ READ_BUCKETS = ("PLANS",)
 OWN_BUCKETS = ("REPORTS", "LEASES", "CONSENT", "ALIASES")
 """What the runtime writes."""
 
-
 OPERATOR_INBOX = "_INBOX_operator"
 """The first token of the operator's inboxes where it speaks for no runtime."""
 SERVER_SETTINGS = "$SYS.REQ.SERVER.PING.VARZ"
-"""Each server answers with its settings; whom the system account lets in may ask."""
-SERVICES = ("emailflow.*.*.in.>",)
-"""Exported as services to the account of producers: what is published there is answered there."""
-STREAMS = ("emailflow.*.*.refused.*",)
-"""Exported as streams to the account of producers."""
+"""Each server answers with its settings; who is let into the system account may ask."""
+DEFAULT_PRODUCER = "producer"
+"""The producer whose credentials the operator makes; others are told apart by their names."""
+OUTSIDE = frozenset({Role.PRODUCER, Role.READER})
+"""Roles whose users are in the second account, from which JetStream's answers can't reach the streams."""
 
 
 class Permissions(NamedTuple):
-    """Allow lists, in the syntax of NATS; everything else is refused."""
+    """Lists in the syntax of NATS: what is not allowed, or is denied, is refused."""
 
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
+    deny_publish: tuple[str, ...] = ()
 
 
-def permissions(names: Names, role: Role, *, shards: int = 1) -> Permissions:
-    """What a user of this role may do in the runtime of these names, which has so many shards."""
+class Shared(NamedTuple):
+    """What a runtime's account exports, and the account of its producers and readers imports."""
+
+    services: tuple[str, ...]
+    """A publish from there is answered there, once."""
+    many_answers: tuple[str, ...]
+    """The same, with any number of answers."""
+    streams: tuple[str, ...]
+
+
+def shared(names: Names) -> Shared:
+    """A place to publish events, the log to read by direct get, and where producers hear of refusals."""
+    reads = f"{_API}.DIRECT.GET.{names.events}"
+    return Shared((names.inbound_subjects,), (reads,), (names.refused_subject("*"),))
+
+
+def permissions(names: Names, role: Role, *, producer: str = DEFAULT_PRODUCER) -> Permissions:
+    """What a user of this role may do in the runtime of these names.
+
+    `producer` names one among the producers, which hears of refusals of its own only.
+    """
     match role:
-        case Role.PRODUCER | Role.SIDECAR:
-            heard = (f"{names.inbox(role)}.>", names.refused_subject("*"))
+        case Role.PRODUCER:
+            heard = (f"{names.inbox(role, producer_suffix(producer))}.>", names.refused_subject(producer))
             return Permissions((names.inbound_subjects,), heard)
+        case Role.READER:
+            return Permissions((f"{_API}.DIRECT.GET.{names.events}",), (f"{names.inbox(role)}.>",))
         case Role.RUNTIME:
-            return _runtime(names, shards)
+            return _runtime(names)
         case Role.OPERATOR:
-            return _operator(names, shards)
+            return _operator(names)
+        case Role.BACKUP:
+            return _backup(names)
+
+
+def producer_suffix(producer: str) -> str:
+    """What tells the inbox of one producer from another's; none for the one that the operator makes."""
+    return "" if producer == DEFAULT_PRODUCER else producer
 
 
 def inventory() -> Permissions:
-    """What the operator itself needs to see which streams there are, whosever they are."""
-    return Permissions((f"{_API}.STREAM.LIST",), (f"{OPERATOR_INBOX}.>",))
+    """What the operator needs to see which streams an account holds, and to keep those of before."""
+    verbs = ("INFO", "UPDATE", "SNAPSHOT", "DELETE")
+    publish = (
+        f"{_API}.STREAM.LIST",
+        *(f"{_API}.STREAM.{verb}.*" for verb in verbs),
+        f"{_API}.CONSUMER.LIST.*",
+    )
+    return Permissions((*publish, "$JS.SNAPSHOT.ACK.>"), (f"{OPERATOR_INBOX}.>",))
 
 
 def settings_of_servers() -> Permissions:
-    """What a user of the system account needs to ask nats-servers how they are set up."""
-    return Permissions((SERVER_SETTINGS,), (f"{OPERATOR_INBOX}.>",))
+    """What a user of the system account needs: servers' settings, new settings, and accounts."""
+    publish = (
+        SERVER_SETTINGS,
+        "$SYS.REQ.SERVER.*.RELOAD",
+        "$SYS.REQ.CLAIMS.*",
+        "$SYS.REQ.ACCOUNT.*.CLAIMS.LOOKUP",
+    )
+    return Permissions(publish, (f"{OPERATOR_INBOX}.>",))
 
 
-def _streams(names: Names, shards: int) -> list[str]:
-    return [names.inbound, names.events, names.dead_letters, *(names.state(each) for each in range(shards))]
-
-
-def _buckets(names: Names, buckets: Iterable[str]) -> list[str]:
-    return [f"KV_{names.bucket(each)}" for each in buckets]
-
-
-def _runtime(names: Names, shards: int) -> Permissions:
-    """It owns the content of every stream but PLANS; streams themselves are not its to make or delete.
-
-    But for LEASES: that lives in nats-server's memory, and owners can't wait for the operator.
-    """
-    streams = _streams(names, shards)
-    subjects = names.subject_prefix
+def _runtime(names: Names) -> Permissions:
+    """It owns the content of every stream but PLANS; streams themselves are not its to make or delete."""
     publish = [
-        *(f"{subjects}.{each}.>" for each in ("in", "events", "state", "deadletter")),
+        f"{names.subject_prefix}.>",
         *(f"$KV.{names.bucket(each)}.>" for each in OWN_BUCKETS),
-        names.refused_subject("*"),
+        *(f"{_API}.STREAM.{verb}.*" for verb in ("INFO", "PURGE", "MSG.DELETE")),
+        f"{_API}.DIRECT.GET.*",
+        f"{_API}.CONSUMER.*.*",
+        f"{_API}.CONSUMER.*.*.>",
+        "$JS.ACK.>",
     ]
-    for stream in streams:
-        publish += [
-            f"{_API}.STREAM.INFO.{stream}",
-            f"{_API}.STREAM.PURGE.{stream}",
-            f"{_API}.STREAM.MSG.DELETE.{stream}",
-            f"{_API}.DIRECT.GET.{stream}",
-            f"{_API}.CONSUMER.*.{stream}",
-            f"{_API}.CONSUMER.*.{stream}.>",
-            f"{_API}.CONSUMER.MSG.NEXT.{stream}.*",
-            f"$JS.ACK.{stream}.>",
-        ]
-    for bucket in _buckets(names, (*READ_BUCKETS, *OWN_BUCKETS)):
-        publish += [f"{_API}.STREAM.INFO.{bucket}", f"{_API}.DIRECT.GET.{bucket}"]
-    publish.append(f"{_API}.STREAM.CREATE.KV_{names.bucket('LEASES')}")
+    plans = f"KV_{names.bucket('PLANS')}"
+    denied = [
+        *(f"{_API}.STREAM.{verb}.{plans}" for verb in ("PURGE", "MSG.DELETE")),
+        f"{_API}.CONSUMER.*.{plans}",
+        f"{_API}.CONSUMER.*.{plans}.>",
+    ]
     watched = (*READ_BUCKETS, *OWN_BUCKETS)
     subscribe = [f"{names.inbox(Role.RUNTIME)}.>", *(f"$KV.{names.bucket(each)}.>" for each in watched)]
-    return Permissions(tuple(publish), tuple(subscribe))
+    return Permissions(tuple(publish), tuple(subscribe), tuple(denied))
 
 
-def _operator(names: Names, shards: int) -> Permissions:
+def _operator(names: Names) -> Permissions:
     """It makes streams and consumers, writes PLANS and reads REPORTS; events are none of its business.
 
     Of STATE it may read the epochs, which say who owns a shard.
     """
-    streams = [*_streams(names, shards), *_buckets(names, (*READ_BUCKETS, *OWN_BUCKETS))]
-    publish = [f"{_API}.INFO", f"$KV.{names.bucket('PLANS')}.>"]
-    for stream in streams:
-        publish += [f"{_API}.STREAM.{verb}.{stream}" for verb in ("CREATE", "UPDATE", "INFO", "DELETE")]
-    for stream in _streams(names, shards):
-        publish += [f"{_API}.CONSUMER.*.{stream}", f"{_API}.CONSUMER.*.{stream}.>"]
     read = ("PLANS", "REPORTS")
-    publish += [f"{_API}.DIRECT.GET.{bucket}" for bucket in _buckets(names, read)]
-    epochs = [(names.state(each), names.state_subjects(each).epoch) for each in range(shards)]
-    publish += [f"{_API}.DIRECT.GET.{stream}.{epoch}" for stream, epoch in epochs]
+    publish = [
+        f"{_API}.INFO",
+        f"{_API}.STREAM.LIST",
+        f"$KV.{names.bucket('PLANS')}.>",
+        *(f"{_API}.STREAM.{verb}.*" for verb in ("CREATE", "UPDATE", "INFO", "DELETE")),
+        f"{_API}.CONSUMER.*.*",
+        f"{_API}.CONSUMER.*.*.>",
+        *(f"{_API}.DIRECT.GET.KV_{names.bucket(each)}" for each in read),
+        f"{_API}.DIRECT.GET.*.{names.subject_prefix}.state.*.epoch",
+    ]
     subscribe = [f"{names.inbox(Role.OPERATOR)}.>", *(f"$KV.{names.bucket(each)}.>" for each in read)]
-    return Permissions(tuple(publish), tuple(subscribe))
+    return Permissions(tuple(publish), tuple(subscribe), (f"{_API}.CONSUMER.MSG.>",))
+
+
+def _backup(names: Names) -> Permissions:
+    """It takes streams out as they are, and puts them back where there are none."""
+    verbs = ("INFO", "SNAPSHOT", "RESTORE")
+    publish = [
+        f"{_API}.STREAM.LIST",
+        *(f"{_API}.STREAM.{verb}.*" for verb in verbs),
+        f"{_API}.CONSUMER.LIST.*",
+        "$JS.SNAPSHOT.>",
+    ]
+    return Permissions(tuple(publish), (f"{names.inbox(Role.BACKUP)}.>",))

@@ -87,12 +87,10 @@ def _state(names: Names, shard: int, base: Config) -> Config:
 
 
 def _bucket(name: str, base: Config) -> Config:
-    return {
+    config = {
         **base,
         "name": f"KV_{name}",
         "subjects": [f"$KV.{name}.>"],
-        # Leases are renewed often and worth nothing after a restart.
-        "storage": "memory" if name.endswith("_LEASES") else "file",
         "max_msgs_per_subject": 1,
         "discard": "new",
         # New contacts of one moment are created together.
@@ -101,6 +99,11 @@ def _bucket(name: str, base: Config) -> Config:
         "allow_msg_ttl": True,
         "deny_delete": True,
     }
+    if name.endswith("_LEASES") and base["num_replicas"] == 1:
+        # Renewed often, worth nothing after a crash: acknowledged before it is on disk. Still a file,
+        # since what is in memory is gone with nats-server, and a runtime makes no streams.
+        config |= {"persist_mode": "async", "allow_atomic": False}
+    return config
 
 
 def _owned(name: str, filters: list[str]) -> Config:

@@ -21,7 +21,7 @@ from emailflow_operator.adapters.together import together
 from emailflow_operator.errors import JetStreamRefused, NotDurable
 from emailflow_operator.reconcile.differences import consumer_changes, stream_changes
 
-NO_ROOM = frozenset({10023, 10028, 10047})
+NO_ROOM = frozenset({10002, 10023, 10028, 10047})
 """JetStream's codes for: what streams have reserved leaves too little."""
 SMALLEST = 128 << 20
 TOGETHER = 32
@@ -38,6 +38,7 @@ class DataPlane:
         self._streams: dict[str, Config] = {}
         self._consumers: dict[str, dict[str, Config]] = {}
         self._created: dict[str, str] = {}
+        self._leases = f"KV_{names.bucket('LEASES')}"
         self._plans = Bucket(connection, names.bucket("PLANS"))
         self.reports = Bucket(connection, names.bucket("REPORTS"))
 
@@ -60,6 +61,10 @@ class DataPlane:
         info = await self._connection.api(f"STREAM.INFO.{self._names.events}")
         return int(datetime.fromisoformat(info["ts"]).timestamp() * 1_000_000) * 1_000
 
+    async def usage(self) -> dict[str, Any]:
+        """What JetStream says of the account: what is stored, and what may be."""
+        return await self._connection.api("INFO")
+
     # --- streams and consumers ----------------------------------------------------------------------
 
     async def ensure_streams(self, wanted: Iterable[Config]) -> None:
@@ -72,7 +77,11 @@ class DataPlane:
                     self._streams[name] = found["config"]
                     self._note_created(name, found.get("created", ""))
             there = self._streams.get(name)
-            if there is not None and there.get("persist_mode") == "async":
+            if there is not None and name == self._leases and _persistence(there) != _persistence(config):
+                # JetStream refuses to change it, and it holds nothing that counts.
+                await self._connection.find(f"STREAM.DELETE.{name}")
+                there = None
+            elif there is not None and name != self._leases and there.get("persist_mode") == "async":
                 # JetStream refuses to change it.
                 raise NotDurable(
                     f"stream {name} has persist_mode async: it acknowledges before it is on disk"
@@ -188,6 +197,11 @@ class DataPlane:
             await together(lambda each: self._plans.put(*each), some, limit=TOGETHER)
         await together(self._plans.delete, gone, limit=TOGETHER)
         return bool(changed or gone)
+
+
+def _persistence(config: Config) -> tuple[Any, Any]:
+    """How a stream is kept: what JetStream lets be said once only."""
+    return config.get("storage"), config.get("persist_mode") or "default"
 
 
 class Bucket:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from nats.aio.client import Client, RawCredentials
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
 from emailflow_api.jetstream.permissions import OPERATOR_INBOX
@@ -117,9 +118,9 @@ class NatsConnection:
         self._tell()
 
     @contextlib.asynccontextmanager
-    async def _answered(self) -> AsyncIterator[None]:
-        """TimeoutError after TIMEOUT, or when the connection is lost."""
-        async with asyncio.timeout(TIMEOUT) as limit:
+    async def _answered(self, within: float = TIMEOUT) -> AsyncIterator[None]:
+        """TimeoutError after so many seconds, or when the connection is lost."""
+        async with asyncio.timeout(within) as limit:
             self._waiting.add(limit)
             try:
                 yield
@@ -131,14 +132,26 @@ class NatsConnection:
         """Whether the connection is up right now."""
         return bool(self.client.is_connected)
 
-    async def request(self, subject: str, data: bytes, headers: dict[str, str] | None = None) -> Msg:
-        """One request, one answer. Raises NatsUnreachable."""
+    @property
+    def max_payload(self) -> int:
+        """The bytes that the server takes in one message, headers and all."""
+        return int(self.client.max_payload)
+
+    async def request(
+        self,
+        subject: str,
+        data: bytes,
+        headers: dict[str, str] | None = None,
+        *,
+        within: float = TIMEOUT,
+    ) -> Msg:
+        """One request, one answer, within these seconds. Raises NatsUnreachable."""
         if not self.client.is_connected:
             # A publish while reconnecting is kept and sent later, when nobody wants it any more.
             raise NatsUnreachable("NATS is not connected")
         try:
-            async with self._answered():
-                return await self.client.request(subject, data, timeout=TIMEOUT, headers=headers)
+            async with self._answered(within):
+                return await self.client.request(subject, data, timeout=within, headers=headers)
         except (NatsError, OSError, TimeoutError) as error:
             raise NatsUnreachable(f"no answer from NATS: {type(error).__name__}") from None
 
@@ -197,10 +210,17 @@ class NatsConnection:
             if not listed or len(found) >= page.get("total", 0):
                 return found
 
-    async def subscribe(self, subject: str, take: Callable[[Msg], Awaitable[None]]) -> None:
+    async def publish(self, subject: str, data: bytes) -> None:
+        """Send without waiting. Raises NatsUnreachable."""
+        try:
+            await self.client.publish(subject, data)
+        except (NatsError, OSError) as error:
+            raise NatsUnreachable(f"NATS takes nothing: {type(error).__name__}") from None
+
+    async def subscribe(self, subject: str, take: Callable[[Msg], Awaitable[None]]) -> Subscription:
         """Call `take` for each message, until the connection is closed. Raises NatsUnreachable."""
         try:
-            await self.client.subscribe(subject, cb=take)
+            return await self.client.subscribe(subject, cb=take)
         except (NatsError, OSError) as error:
             raise NatsUnreachable(f"NATS takes no subscription: {type(error).__name__}") from None
 

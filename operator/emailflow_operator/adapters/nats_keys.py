@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import hmac
 import json
 import os
 import time
@@ -43,6 +44,15 @@ def new_key(kind: int) -> KeyPair:
     return KeyPair(nkeys.encode_seed(os.urandom(32), kind).decode())
 
 
+def derived_key(seed: str, kind: int, purpose: str) -> KeyPair:
+    """The key pair that this seed has for a purpose: the same one whenever it is asked for.
+
+    So the key of every account follows from one Secret and from what it is for, and none has to be kept.
+    """
+    key = hmac.digest(seed.encode(), f"emailflow\n{kind}\n{purpose}".encode(), "sha256")
+    return KeyPair(nkeys.encode_seed(key, kind).decode())
+
+
 def credentials_file(token: str, seed: str) -> str:
     """A credentials file, as every client of NATS reads it."""
     return (
@@ -54,14 +64,19 @@ def credentials_file(token: str, seed: str) -> str:
 def claims_in(credentials: str) -> dict[str, Any]:
     """The claims of a credentials file; empty for what is none. Signatures are nats-server's to check."""
     for line in credentials.splitlines():
-        parts = line.strip().split(".")
-        if len(parts) == 3:
-            try:
-                found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(parts[1] + "=="))
-            except ValueError:
-                return {}
-            return found if isinstance(found, dict) else {}
+        if len(line.strip().split(".")) == 3:
+            return claims_of(line.strip())
     return {}
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    """The claims of a token; empty for what is none."""
+    parts = token.split(".")
+    try:
+        found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(parts[1] + "==")) if parts[1:] else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _json(value: Any) -> bytes:

@@ -25,6 +25,8 @@ from emailflow_operator.admission.certificate_policy import Held, Lifetimes, Ste
 
 BACKDATED = timedelta(minutes=5)
 """A certificate counts from before it was made, since clocks differ."""
+_USES = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
+"""Of a certificate: NATS servers show theirs to one another both ways."""
 _MARKER = b"-----END CERTIFICATE-----\n"
 
 
@@ -109,7 +111,7 @@ def _authority(now: datetime, life: timedelta) -> tuple[bytes, bytes]:
     key = ec.generate_private_key(ec.SECP256R1())
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     # A name of its own, so that verifiers, and people who look at bundles, tell authorities apart.
-    name = _name(f"emailflow-webhook-ca {now:%Y-%m-%dT%H:%M:%SZ} {identifier.digest.hex()[:8]}")
+    name = _name(f"emailflow-ca {now:%Y-%m-%dT%H:%M:%SZ} {identifier.digest.hex()[:8]}")
     usage = x509.KeyUsage(
         digital_signature=True,
         key_cert_sign=True,
@@ -141,9 +143,9 @@ def _issue(material: Material, names: frozenset[str], now: datetime, life: timed
     ends = min(now + life, authority.not_valid_after_utc)
     identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
     certificate = (
-        _builder(_name("emailflow-webhook"), authority.subject, key.public_key(), now - BACKDATED, ends)
+        _builder(_name("emailflow"), authority.subject, key.public_key(), now - BACKDATED, ends)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(_USES), critical=False)
         .add_extension(x509.SubjectAlternativeName(_alternatives(sorted(names))), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(identifier, critical=False)

@@ -47,11 +47,12 @@ class Kubernetes(Protocol):
 
 
 class Place(NamedTuple):
-    """Where the Secret is, and under which names the API server calls the webhooks."""
+    """Where the Secret is, under which names its server is called, and what of Kubernetes' is to trust it."""
 
     namespace: str
     names: frozenset[str]
     configurations: tuple[tuple[str, str], ...] = CONFIGURATIONS
+    secret: str = SECRET
 
 
 def service_names(service: str, namespace: str) -> frozenset[str]:
@@ -110,7 +111,7 @@ class CertificateSecret:
         while loop.time() < until and self._leads() == self._led:  # noqa: ASYNC110 - the lead is asked for
             await asyncio.sleep(min(LEAD_EVERY, self._look_every))
 
-    async def look(self) -> None:
+    async def look(self) -> Material:
         """Take the steps that are due, serve with what the Secret holds, and publish it if we lead."""
         self._led = self._leads()
         configurations = await self._configurations()
@@ -118,7 +119,8 @@ class CertificateSecret:
         if self._led:
             await self._publish(configurations, material.bundle)
         if self._serving.load(material.certificate, material.key):
-            log.info("webhooks are served with a new certificate")
+            log.info("Secret %s: a new certificate", self._place.secret)
+        return material
 
     async def _settled_material(self, configurations: Iterable[Mapping[str, Any]]) -> Material:
         """What the Secret holds once no step is due. Raises InvalidCertificate when that never comes."""
@@ -134,7 +136,9 @@ class CertificateSecret:
             log.info("certificates: %s", step.value)
             made = make(step, material, self._place.names, now, self._lives)
             await self._write(secret, made)
-        raise InvalidCertificate(f"Secret {self._place.namespace}/{SECRET}: others keep changing it")
+        raise InvalidCertificate(
+            f"Secret {self._place.namespace}/{self._place.secret}: others keep changing it"
+        )
 
     async def _write(self, secret: Mapping[str, Any] | None, material: Material) -> None:
         """Keep it, unless another replica was first: its word stands, and is read next.
@@ -143,7 +147,7 @@ class CertificateSecret:
         that create it at once, the second finds the first one's word under another manager.
         """
         metadata = {
-            "name": SECRET,
+            "name": self._place.secret,
             "namespace": self._place.namespace,
             "labels": {"app.kubernetes.io/part-of": "emailflow"},
         }
@@ -191,7 +195,7 @@ class CertificateSecret:
 
     @property
     def _path(self) -> str:
-        return f"/api/v1/namespaces/{self._place.namespace}/secrets/{SECRET}"
+        return f"/api/v1/namespaces/{self._place.namespace}/secrets/{self._place.secret}"
 
 
 def _decoded(secret: Mapping[str, Any]) -> dict[str, bytes]:

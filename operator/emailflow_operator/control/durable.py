@@ -36,14 +36,14 @@ class Durable:
         """Ask again at the next pass: the server may be another one. What it said stands until then."""
         self._settled = False
 
-    async def ask(self, connection: NatsConnection, *, url: str, minted: bool) -> None:
-        """Ask, if need be. `minted`: `url` is the installation's NATS."""
+    async def ask(self, connection: NatsConnection, *, minted: bool) -> None:
+        """Ask, if need be. `minted`: it is the installation's NATS."""
         if self._settled:
             return
         self._settled, self._failed = True, False
         try:
             if minted:
-                server = await self._world.accounts.system_server(url)
+                server = await self._world.accounts.system_server()
                 connection = await self._world.servers.connection(server)
             self.statement = durability(await connection.replies(SERVER_SETTINGS, WITHIN))
         except OperatorError as error:

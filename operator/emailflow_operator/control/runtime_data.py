@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from emailflow_api.conditions import Statement
 from emailflow_api.jetstream.naming import Names, Role
 from emailflow_api.jetstream.ownership import StreamOwner
 from emailflow_api.jetstream.topology import (
@@ -26,7 +27,6 @@ from emailflow_api.reports import of_owners, read_provider_reports, read_reports
 from emailflow_operator.adapters.data_plane import DataPlane
 from emailflow_operator.adapters.kubernetes_api import collection
 from emailflow_operator.adapters.nats_connection import Server
-from emailflow_operator.control.account import shards_of
 from emailflow_operator.control.durable import Durable
 from emailflow_operator.control.world import World
 from emailflow_operator.errors import (
@@ -46,6 +46,7 @@ from emailflow_operator.reconcile.desired import (
     plans_in_force,
 )
 from emailflow_operator.reconcile.scope import RuntimeKey
+from emailflow_operator.reconcile.storage import check_max_payload, storage
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,10 @@ class RuntimeData:
         self._owner: Object | None = None
         self._half_written = False
         self._ready_for: tuple[Any, ...] = ()
-        self._left_behind: list[str] = []
+        self._left_behind = False
+        self._former_emptied = False
+        self.storage: Statement | None = None
+        """What the condition says of the room for streams."""
 
     def forget(self) -> None:
         """Look at everything again at the next pass."""
@@ -97,10 +101,9 @@ class RuntimeData:
                 raise NatsNotConfigured(
                     "spec.nats.url: expected a URL, since no NATS was installed with the operator"
                 )
-            url, accounts = self._world.options.nats_url, self._world.accounts
-            await accounts.ensure_users(owner)
-            server = await accounts.operator_server(url, self._names, shards_of(owner))
-            return NatsAccess(url, server, minted=True)
+            await self._world.credentials.ensure(owner)
+            server = await self._world.accounts.server(self._names)
+            return NatsAccess(server.url, server, minted=True)
         server = Server(
             nats["url"],
             await self._secret(nats, "credentialsSecretRef"),
@@ -133,12 +136,18 @@ class RuntimeData:
     async def make_equal(self, owner: Object, access: NatsAccess, compiled: Compiled) -> Plans | None:
         """Streams, consumers and PLANS as the resources say; gives the plans in force.
 
-        Raises NatsUnreachable, JetStreamRefused, NotDurable, ShardsDiffer.
+        Raises NatsUnreachable, JetStreamRefused, NotDurable, ShardsDiffer, MaxPayloadTooSmall, and what
+        Accounts and Moving raise.
         """
-        self._owner, self._left_behind = owner, []
+        self._owner, self._left_behind = owner, False
+        whose = await self._streams_owner(owner, access)
+        if access.minted:
+            await self._ensure_account(owner, whose)
         data = await self._opened(access)
-        await self.durable.ask(data.connection, url=access.url, minted=access.minted)
-        await self._ensure_streams(data, compiled, await self._streams_owner(owner, access), owner)
+        check_max_payload(data.connection.max_payload, compiled.plans.runtime)
+        await self.durable.ask(data.connection, minted=access.minted)
+        await self._ensure_streams(data, compiled, whose, owner, minted=access.minted)
+        self.storage = storage(await data.usage()) if access.minted else None
         await self._read_reports(data)
         plans = await self._in_force(data, compiled)
         if plans is not None and (plans != self.plans or self._half_written):
@@ -154,6 +163,15 @@ class RuntimeData:
             return all_of_them
         spoken = of_owners(self.reports, await data.owners(compiled.plans.runtime.shards))
         return plans_in_force(self._key, compiled, self.plans, spoken, at)
+
+    async def _ensure_account(self, owner: Object, whose: StreamOwner) -> None:
+        """The runtime's account, and in it what it had in the one account of earlier versions."""
+        replicas = _replicas(owner)
+        await self._world.moving.move(whose, replicas=replicas)
+        await self._world.accounts.set_account(whose, replicas=replicas)
+        if not self._former_emptied:
+            await self._world.credentials.empty_former(owner)
+            self._former_emptied = True
 
     async def _opened(self, access: NatsAccess) -> DataPlane:
         connection = await self._world.servers.connection(access.server)
@@ -180,10 +198,9 @@ class RuntimeData:
         return StreamOwner(*self._key, policy, installation)
 
     async def _ensure_streams(
-        self, data: DataPlane, compiled: Compiled, whose: StreamOwner, owner: Object
+        self, data: DataPlane, compiled: Compiled, whose: StreamOwner, owner: Object, *, minted: bool
     ) -> None:
-        runtime = compiled.plans.runtime
-        replicas = ((owner.get("spec") or {}).get("nats") or {}).get("replicas") or 1
+        runtime, replicas = compiled.plans.runtime, _replicas(owner)
         if self._ready_for == (runtime, replicas, whose):
             await data.check()
             return
@@ -192,9 +209,11 @@ class RuntimeData:
             raise ShardsDiffer(
                 f"spec.shards is {runtime.shards}, but the runtime's streams are of {there} shards"
             )
-        await data.ensure_streams(
-            streams(runtime, replicas=replicas, events_bytes=self._world.options.events_bytes, owner=whose)
-        )
+        bound = self._world.options.events_bytes
+        if minted:
+            # The log may take half of the runtime's share: the rest is for the people inside.
+            bound = min(bound, await self._world.accounts.share() // 2)
+        await data.ensure_streams(streams(runtime, replicas=replicas, events_bytes=bound, owner=whose))
         for stream, config in system_consumers(self._names, runtime.shards):
             await data.ensure_consumers(stream, [config])
         if self.plans is not None:
@@ -228,32 +247,44 @@ class RuntimeData:
 
     # --- a runtime that is gone -----------------------------------------------------------------------
 
-    def clear_away(self, streams: Iterable[str]) -> None:
-        """Take note of streams that a runtime with `deletionPolicy: Delete` left while nobody looked."""
-        # Runtimes make LEASES themselves where it is missing, without a word about whose it is.
-        self._left_behind = sorted({*streams, f"KV_{self._names.bucket('LEASES')}"})
+    def clear_away(self) -> None:
+        """Take note that a runtime with `deletionPolicy: Delete` left streams while nobody looked."""
+        self._left_behind = True
 
     async def runtime_is_gone(self) -> None:
         """The EmailRuntime is not there (any more): its streams stay, or go if it said so.
 
-        Raises NatsUnreachable, JetStreamRefused, KubernetesRefused, KubernetesUnreachable; then again.
+        Raises NatsUnreachable, JetStreamRefused, AccountRefused, KubernetesRefused, KubernetesUnreachable;
+        then again.
         """
-        if doomed := self._doomed():
+        wanted = ((self._owner or {}).get("spec") or {}).get("deletionPolicy") == "Delete"
+        if self._left_behind or (wanted and self._data is not None):
             await self._make_sure_it_is_gone()
-            await (self._data or await self._installations(doomed)).delete_streams(doomed)
+            await self._delete_streams()
             log.info("%s/%s: its streams are deleted", *self._key)
         if self._server is not None:
             await self._world.servers.release(self._server)
         # Only now: what NATS did not do is tried again.
         self._owner, self._data, self._server, self.plans, self.reports = None, None, None, None, {}
         self.providers = {}
-        self._ready_for, self._left_behind = (), []
+        self._ready_for, self._left_behind, self.storage = (), False, None
 
-    def _doomed(self) -> list[str]:
-        wants_deletion = ((self._owner or {}).get("spec") or {}).get("deletionPolicy") == "Delete"
-        if wants_deletion and self._data is not None and self.plans is not None:
-            return [each["name"] for each in streams(self.plans.runtime)]
-        return self._left_behind
+    async def _delete_streams(self) -> None:
+        """In the installation's NATS the accounts go, too."""
+        accounts = self._world.accounts
+        minted = self._left_behind or not ((self._owner or {}).get("spec") or {}).get("nats", {}).get("url")
+        if not minted:
+            if self._data is not None and self.plans is not None:
+                await self._data.delete_streams(each["name"] for each in streams(self.plans.runtime))
+            return
+        await self._world.moving.discard(self._names)
+        if not await accounts.is_open(self._names):
+            return
+        self._server = await accounts.server(self._names)
+        connection = await self._world.servers.connection(self._server)
+        found = [each["name"] for each in await connection.streams()]
+        await DataPlane(connection, self._names).delete_streams(found)
+        await accounts.delete_account(self._names)
 
     async def _make_sure_it_is_gone(self) -> None:
         """Ask the API server itself: where there is no definition, the picture shows no objects either."""
@@ -263,9 +294,7 @@ class RuntimeData:
         if self._key in map(name_of, there):
             raise KubernetesUnreachable("the EmailRuntime is there: the watch is behind")
 
-    async def _installations(self, doomed: list[str]) -> DataPlane:
-        """The data plane in the installation's NATS."""
-        shards = sum("_STATE_" in name for name in doomed) or 1
-        url = self._world.options.nats_url
-        self._server = await self._world.accounts.operator_server(url, self._names, shards)
-        return DataPlane(await self._world.servers.connection(self._server), self._names)
+
+def _replicas(owner: Object) -> int:
+    """Copies of each stream."""
+    return ((owner.get("spec") or {}).get("nats") or {}).get("replicas") or 1

@@ -64,9 +64,9 @@ class Worker:
         self._need = max(self._need, need)
         self._wake.set()
 
-    def clear_away(self, streams: list[str]) -> None:
-        """Delete these at the next pass, unless the EmailRuntime is there by then."""
-        self._data.clear_away(streams)
+    def clear_away(self) -> None:
+        """Delete what is left at the next pass, unless the EmailRuntime is there by then."""
+        self._data.clear_away()
 
     @property
     def is_idle(self) -> bool:
@@ -158,6 +158,7 @@ class Worker:
             trouble=trouble,
             durable=self._data.durable.statement,
             issuer=self._world.issuer,
+            storage=self._data.storage,
         )
         await self._statuses.write(standing)
         return trouble
@@ -185,6 +186,7 @@ class Worker:
             nats_url=access.url,
             issuer=self._world.issuer,
             minted=access.minted,
+            tls=access.minted and bool(access.server.authority),
         )
         refused: OperatorError | None = None
         try:

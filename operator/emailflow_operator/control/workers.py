@@ -42,10 +42,10 @@ class Workers:
             need = Need.RESYNC if value["kind"] == "Deployment" else Need.CHANGE
             self._mark(keys | concerned(self._world.cluster, value), need)
 
-    def clear_away(self, key: RuntimeKey, streams: list[str]) -> None:
+    def clear_away(self, key: RuntimeKey) -> None:
         """Streams are there whose EmailRuntime is not, and which it wanted deleted."""
         self._mark({key}, Need.CHANGE)
-        self._workers[key][0].clear_away(streams)
+        self._workers[key][0].clear_away()
 
     def start(self) -> None:
         """Everything has been seen once: begin."""

@@ -11,7 +11,9 @@ from emailflow_operator.adapters.kubernetes_api import KubernetesApi
 from emailflow_operator.adapters.servers import Servers
 from emailflow_operator.control.account import Accounts
 from emailflow_operator.control.compiler import Compiler
+from emailflow_operator.control.credentials import Credentials
 from emailflow_operator.control.measures import Measures
+from emailflow_operator.control.moving import Moving
 from emailflow_operator.reconcile.children.settings import Image, Issuer
 from emailflow_operator.reconcile.cluster import Cluster
 
@@ -28,6 +30,12 @@ class Options(msgspec.Struct, frozen=True):
     """Of the NATS that was installed with the operator; empty: there is none."""
     events_bytes: int = 2 << 30
     """Of disk for the log of each runtime."""
+    runtime_bytes: int = 0
+    """Of disk that a runtime may take of a server of that NATS; 0: a quarter of what it stores."""
+    nats_names: tuple[str, ...] = ()
+    """For which the operator makes certificates of that NATS; none: it makes none."""
+    nats_tls: bool = False
+    """Whether its clients speak TLS, and trust whom the operator made certificates by."""
     admin_port: int = 8081
     ports_file: Path | None = None
     webhook_port: int = 9443
@@ -53,7 +61,9 @@ class World:
         self.api = api
         self.servers = servers
         self.accounts = accounts
-        """Makes users of the installation's NATS."""
+        """Of the installation's NATS."""
+        self.credentials = Credentials(api, accounts)
+        self.moving = Moving(accounts, servers)
         self.cluster = Cluster()
         self.issuer = Issuer()
         self.measures = Measures()

@@ -10,6 +10,8 @@ NATS_UNREACHABLE = "NatsUnreachable"
 SHARDS_DIFFER = "ShardsDiffer"
 PODS_NOT_READY = "PodsNotReady"
 RUNTIME_NOT_FOUND = "RuntimeNotFound"
+STORAGE_AVAILABLE = "StorageAvailable"
+STORAGE_FULL = "StorageFull"
 NOT_DURABLE = "NotDurable"
 SYNC_ALWAYS = "SyncAlways"
 SYNC_INTERVAL = "SyncInterval"
@@ -38,6 +40,12 @@ CONDITIONS = {
     "are refused, and without `tokensSecretRef` everything is",
     NO_VERIFIER: "`ReceiverClosed`: True; neither `serviceAccounts` nor `tokensSecretRef` lets anybody in",
     BEHIND_RETENTION: "events were purged before the flow had looked at them; its status counts them",
+    STORAGE_AVAILABLE: "`StorageAvailable`: the runtime's streams may still grow",
+    STORAGE_FULL: "`StorageAvailable`: the streams take all that NATS keeps for the runtime",
+    "NatsStorageExhausted": "what NATS may store is promised to other runtimes already",
+    "AccountRefused": "NATS does not take the account that the operator hands to it",
+    "StreamsNotMoved": "streams of an earlier version can't be brought into the runtime's account",
+    "MaxPayloadTooSmall": "NATS takes smaller messages than 4 times `receiver.maxBodyBytes`",
     "NatsNotConfigured": "the EmailRuntime names no NATS, and none was installed with the operator",
     "SecretNotFound": "a Secret that `spec.nats` names is not there, or lacks the key; on a flow: one that "
     "its mails' provider names, so that they wait",

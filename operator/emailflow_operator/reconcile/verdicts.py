@@ -1,7 +1,8 @@
 """What each object's conditions are to say, from findings, plans, reports, pods and NATS. Pure.
 
-`Ready`, `Reconciling` and `Stalled` are for every kind; a runtime also says `Durable` and `ReceiverClosed`,
-and a flow that has missed events `BehindRetention`. When they are written is `statuses` and `control`.
+`Ready`, `Reconciling` and `Stalled` are for every kind; a runtime also says `Durable`, `ReceiverClosed` and
+`StorageAvailable`, and a flow that has missed events `BehindRetention`. When they are written is `statuses`
+and `control`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,6 +49,8 @@ class Standing(msgspec.Struct, frozen=True):
     """What NATS said of itself; None: it was not asked yet."""
     issuer: Issuer = Issuer()
     """Of the cluster's ServiceAccount tokens."""
+    storage: Statement | None = None
+    """What NATS said of the room for streams; None where it keeps none for this runtime alone."""
 
 
 def verdict_on(value: Object, standing: Standing) -> Verdict:
@@ -59,7 +62,8 @@ def _beside(value: Object, standing: Standing) -> Verdict:
     """What is said beside Ready."""
     match value.get("kind"):
         case "EmailRuntime":
-            return (_durable(standing), receiver_closed(value, standing.issuer))
+            said = (_durable(standing), receiver_closed(value, standing.issuer))
+            return (*said, *((standing.storage,) if standing.storage else ()))
         case "EmailFlow" if _is_behind(value, standing):
             message = "Events were purged before the flow had looked at them: see status.behindRetention"
             return (Statement(BEHIND_RETENTION, "True", reasons.BEHIND_RETENTION, message),)

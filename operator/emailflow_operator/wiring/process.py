@@ -27,6 +27,7 @@ from emailflow_operator.control.world import Options, World
 from emailflow_operator.errors import OperatorError
 from emailflow_operator.injection.wishes import SidecarSettings
 from emailflow_operator.wiring.following import Following
+from emailflow_operator.wiring.nats_certificates import NatsCertificates
 from emailflow_operator.wiring.tasks import until_first
 
 FIRST_TRY_AGAIN = 2.0
@@ -51,7 +52,11 @@ class OperatorProcess:
         async with KubernetesApi(self._access) as api, contextlib.AsyncExitStack() as stack:
             servers = Servers()
             stack.push_async_callback(servers.close)
-            world = World(self._options, api, servers, Accounts(api, self._options.namespace))
+            options = self._options
+            accounts = Accounts(
+                api, options.namespace, servers, url=options.nats_url, share=options.runtime_bytes
+            )
+            world = World(options, api, servers, accounts)
             stack.push_async_callback(world.compiler.close)
             admin = AdminServer(self._problem, lambda: self._admits, world.measures.text)
             port = await admin.start(self._options.admin_port)
@@ -129,17 +134,23 @@ class OperatorProcess:
 
     async def _work(self, world: World, workers: Workers, following: Following) -> None:
         """Begin with a picture that is complete, then work and look again."""
+        certificates = NatsCertificates(world)
         await following.caught_up()
         while True:
             try:
                 if self._options.nats_url:
                     await world.accounts.ensure()
+                await certificates.ensure()
                 await read_issuer(world)
                 break
             except OperatorError as error:
                 log.warning("the operator can't begin yet: %s [%s]", error, error.reason)
                 await asyncio.sleep(FIRST_TRY_AGAIN)
         workers.start()
+        await until_first(self._look_again(world, workers), certificates.follow(workers))
+
+    async def _look_again(self, world: World, workers: Workers) -> None:
+        """Trust nothing that was seen, now and then."""
         await self._find_leftovers(world, workers)
         while True:
             await asyncio.sleep(self._options.resync)

@@ -135,14 +135,24 @@ async def test_nobody_takes_by_a_revision_from_before(replica: Replica) -> None:
     assert (await b.read()).leases[0] == (a.replica, second)
 
 
-async def test_a_restart_of_the_server_takes_all_leases_and_they_can_be_taken_again(
+async def test_a_restart_of_the_server_takes_no_lease_that_is_renewed(bucket: Any, replica: Replica) -> None:
+    a, b = await replica("a"), await replica("b")
+    held = await a.take(0, 0)
+    await bucket.restart()
+    await until(a, lambda _: True)
+    assert await b.take(0, 0) is None
+    assert held
+    assert await a.take(0, held)
+
+
+async def test_a_bucket_that_is_made_anew_has_no_leases_and_they_can_be_taken_again(
     bucket: Any, replica: Replica
 ) -> None:
     a = await replica("a")
     await a.announce()
     before = await a.take(0, 0)
     assert before
-    await bucket.restart()
+    await bucket.make_anew()
     view = await until(a, lambda _: True)
     assert view == View(frozenset(), {})
     # Revisions begin anew with the bucket.

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from nats.aio.client import Client
 
-from emailflow_api.jetstream.naming import Role
+from emailflow_api.jetstream.naming import Names, Role
 
 from .conftest import NAMES, WITHIN
 
@@ -15,25 +15,25 @@ EVENT = f"{SUBJECTS}.events.0.com.example.signed_up"
 IN = f"{SUBJECTS}.in.com.example.signed_up"
 EVENTS, STATE, INBOUND, LETTERS = NAMES.events, NAMES.state(0), NAMES.inbound, NAMES.dead_letters
 PLANS, REPORTS = NAMES.bucket("PLANS"), NAMES.bucket("REPORTS")
-PRODUCER, RUNTIME, OPERATOR, SIDECAR = Role.PRODUCER, Role.RUNTIME, Role.OPERATOR, Role.SIDECAR
+PRODUCER, READER, RUNTIME, OPERATOR, BACKUP = Role
+INSIDE = {RUNTIME, OPERATOR, BACKUP}
 MAY_PUBLISH = {
-    IN: {PRODUCER, SIDECAR, RUNTIME},
+    IN: {PRODUCER, RUNTIME},
     EVENT: {RUNTIME},
     f"{SUBJECTS}.state.0.epoch": {RUNTIME},
-    f"{SUBJECTS}.deadletter.Reason._receiver": {RUNTIME},
+    f"{SUBJECTS}.deadletter.Reason._door": {RUNTIME},
     f"$KV.{PLANS}.current.flow.x": {OPERATOR},
     f"$KV.{REPORTS}.flow.0.x": {RUNTIME},
     f"$KV.{NAMES.bucket('CONSENT')}.x.offers": {RUNTIME},
     f"$KV.{NAMES.bucket('LEASES')}.shard.0": {RUNTIME},
     f"$KV.{NAMES.bucket('ALIASES')}.x": {RUNTIME},
     f"{SUBJECTS}.refused.p1": {RUNTIME},
-    f"{SUBJECTS}.refused.p1.more": set(),
     f"$JS.API.STREAM.CREATE.{EVENTS}": {OPERATOR},
-    f"$JS.API.STREAM.CREATE.KV_{NAMES.bucket('LEASES')}": {OPERATOR, RUNTIME},
+    f"$JS.API.STREAM.CREATE.KV_{NAMES.bucket('LEASES')}": {OPERATOR},
     f"$JS.API.STREAM.UPDATE.{EVENTS}": {OPERATOR},
     f"$JS.API.STREAM.DELETE.{EVENTS}": {OPERATOR},
     f"$JS.API.STREAM.DELETE.KV_{PLANS}": {OPERATOR},
-    f"$JS.API.STREAM.INFO.{EVENTS}": {OPERATOR, RUNTIME},
+    f"$JS.API.STREAM.INFO.{EVENTS}": INSIDE,
     f"$JS.API.STREAM.PURGE.{EVENTS}": {RUNTIME},
     f"$JS.API.STREAM.PURGE.{STATE}": {RUNTIME},
     f"$JS.API.STREAM.PURGE.KV_{PLANS}": set(),
@@ -41,22 +41,19 @@ MAY_PUBLISH = {
     f"$JS.API.STREAM.MSG.DELETE.{LETTERS}": {RUNTIME},
     f"$JS.API.STREAM.MSG.DELETE.KV_{PLANS}": set(),
     f"$JS.API.STREAM.MSG.GET.{STATE}": set(),
-    f"$JS.API.STREAM.SNAPSHOT.{STATE}": set(),
-    f"$JS.API.STREAM.RESTORE.{STATE}": set(),
+    f"$JS.API.STREAM.SNAPSHOT.{STATE}": {BACKUP},
+    f"$JS.API.STREAM.RESTORE.{STATE}": {BACKUP},
     f"$JS.API.DIRECT.GET.{STATE}": {RUNTIME},
     f"$JS.API.DIRECT.GET.{STATE}.{SUBJECTS}.state.0.epoch": {OPERATOR},
     f"$JS.API.DIRECT.GET.{STATE}.{SUBJECTS}.state.0.>": set(),
     f"$JS.API.DIRECT.GET.{STATE}.{SUBJECTS}.state.0.relay": set(),
-    f"$JS.API.DIRECT.GET.{EVENTS}": {RUNTIME},
+    f"$JS.API.DIRECT.GET.{EVENTS}": {RUNTIME, READER},
     f"$JS.API.DIRECT.GET.KV_{PLANS}": {RUNTIME, OPERATOR},
     f"$JS.API.CONSUMER.CREATE.{EVENTS}.mail_hello": {OPERATOR, RUNTIME},
     f"$JS.API.CONSUMER.MSG.NEXT.{EVENTS}.mail_hello": {RUNTIME},
     f"$JS.API.CONSUMER.MSG.NEXT.{INBOUND}._door": {RUNTIME},
-    f"$JS.API.CONSUMER.CREATE.KV_{PLANS}.x": set(),
+    f"$JS.API.CONSUMER.CREATE.KV_{PLANS}.x": {OPERATOR},
     f"$JS.ACK.{EVENTS}.mail_hello.1.1.1.1.0": {RUNTIME},
-    "$JS.API.STREAM.CREATE.other_default_EVENTS": set(),
-    "$JS.API.STREAM.INFO.other_default_EVENTS": set(),
-    "$JS.API.DIRECT.GET.other_default_STATE_0": set(),
     "emailflow.other.default.in.com.example.x": set(),
     "emailflow.other.default.events.0.com.example.x": set(),
     "$SYS.REQ.ACCOUNT.PING": set(),
@@ -69,7 +66,9 @@ MAY_SUBSCRIBE = {
     ">": set(),
     f"{SUBJECTS}.>": set(),
     f"{SUBJECTS}.in.>": set(),
-    f"{SUBJECTS}.refused.p1": {PRODUCER, SIDECAR},
+    f"{SUBJECTS}.refused.producer": {PRODUCER},
+    f"{SUBJECTS}.refused.p1": set(),
+    f"{SUBJECTS}.refused.*": set(),
     f"{SUBJECTS}.events.>": set(),
     f"$KV.{PLANS}.>": {RUNTIME, OPERATOR},
     f"$KV.{REPORTS}.>": {RUNTIME, OPERATOR},
@@ -91,10 +90,10 @@ async def users(installation: Any, operator: Any) -> AsyncIterator[dict[Role, An
         await client.close()
 
 
-async def user(installation: Any, role: Role) -> tuple[Client, list[str]]:
+async def user(installation: Any, role: Role, **whose: Any) -> tuple[Client, list[str]]:
     import ssl
 
-    credentials, refusals = installation.credentials(role), []
+    credentials, refusals = await installation.credentials(role, **whose), []
 
     async def note(error: Exception) -> None:
         refusals.append(str(error))
@@ -142,3 +141,14 @@ async def test_who_may_listen_to_what(users: dict[Role, Any]) -> None:
     }
 
     assert found == MAY_SUBSCRIBE
+
+
+@pytest.mark.parametrize("role", list(Role))
+async def test_the_rights_of_the_longest_names_are_read(installation: Any, role: Role) -> None:
+    longest = Names("n" * 63, "r" * 63)
+    await installation.open(longest)
+
+    connection = await installation.connect(role, names=longest)
+
+    assert connection.connected
+    await connection.close()

@@ -17,7 +17,6 @@ from tests.integration.pod.conftest import (
 
 from emailflow_api.jetstream.naming import Role
 from emailflow_api.pod_settings import PodSettings
-from emailflow_operator.adapters.nats_keys import ACCOUNT, new_key
 from emailflow_runtime.adapters.jetstream.connection import connect
 from emailflow_runtime.adapters.system_clock import SystemClock
 
@@ -34,7 +33,7 @@ async def pod(installation: Any, operator: Any, plans: Any, tmp_path: Any) -> An
     acting = Operator(operator)
     await acting.make_streams(plans)
     await acting.apply(plans)
-    credentials = installation.credentials(Role.RUNTIME)
+    credentials = await installation.credentials(Role.RUNTIME)
     settings = PodSettings(
         namespace="mail",
         name="default",
@@ -77,15 +76,18 @@ async def test_an_event_becomes_a_mail_and_nobody_needs_more_than_their_rights(
 
 
 async def test_new_credentials_and_a_new_certificate_need_no_restart_of_the_pod(
-    installation: Any, operator: Any, pod: Any, mailbox: Any
+    installation: Any, operator: Any, plans: Any, pod: Any, mailbox: Any
 ) -> None:
     await operator.close()
-    await installation.stop()
-    # Whoever the old key vouched for is nobody from now on.
-    installation._signing = new_key(ACCOUNT)
-    installation.credentials(Role.RUNTIME)
+    # Whoever the old keys vouched for is nobody from now on, and their streams are in accounts of before.
+    await installation.forget_keys()
     installation.renew_certificate()
     await installation.start()
+    again = await installation.connect(Role.OPERATOR)
+    acting = Operator(again)
+    await acting.make_streams(plans)
+    await acting.apply(plans)
+    await installation.credentials(Role.RUNTIME)
 
     assert await until(pod.is_ready)
 
@@ -99,14 +101,15 @@ async def test_new_credentials_and_a_new_certificate_need_no_restart_of_the_pod(
 
     assert await until(arrived) == ["Hello ana"]
     assert pod.ended is None
+    await again.close()
 
 
 async def test_a_producer_hears_of_what_was_refused(installation: Any, pod: Any) -> None:
     producer = await installation.connect(Role.PRODUCER)
-    told = await producer.client.subscribe(NAMES.refused_subject("p1"))
+    told = await producer.client.subscribe(NAMES.refused_subject("producer"))
     await producer.client.flush()
 
-    await producer.request(NAMES.inbound_subject(KIND), b"{no json", {"EmailFlow-Reply": "p1"})
+    await producer.request(NAMES.inbound_subject(KIND), b"{no json", {"EmailFlow-Reply": "producer"})
 
     assert b"MalformedJson" in (await told.next_msg(WITHIN)).data
     await producer.close()
@@ -131,7 +134,7 @@ async def test_a_producer_can_not_have_the_server_write_where_it_may_not(
 
 async def test_a_user_who_is_thrown_out_is_told(installation: Any, operator: Any) -> None:
     soon = SystemClock().now() // 1_000_000_000 + 2
-    connection = await connect(installation.credentials(Role.RUNTIME, expires=soon), "test")
+    connection = await connect(await installation.credentials(Role.RUNTIME, expires=soon), "test")
     async with asyncio.timeout(WITHIN):
         await connection.closed()
 

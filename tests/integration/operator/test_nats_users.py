@@ -16,7 +16,10 @@ from emailflow_api.jetstream.naming import Names, Role
 from emailflow_api.jetstream.ownership import StreamOwner
 from emailflow_api.jetstream.permissions import Permissions, permissions
 from emailflow_operator.adapters.nats_connection import NatsConnection, Server, connect
-from emailflow_operator.adapters.nats_keys import USER, KeyPair, claims_in, credentials_file, new_key
+from emailflow_operator.adapters.nats_keys import USER, claims_in, credentials_file, new_key
+from emailflow_operator.adapters.servers import Servers
+from emailflow_operator.control.account import Accounts
+from emailflow_operator.control.installation_keys import InstallationKeys
 from emailflow_operator.errors import NatsUnreachable
 from emailflow_operator.reconcile.nats_claims import user_claims
 from emailflow_runtime.adapters.nats_server import find_binary
@@ -28,8 +31,10 @@ NATS_CONF = """
 listen: "127.0.0.1:{port}"
 http: "127.0.0.1:{monitor}"
 max_control_line: {line}
+max_payload: 8MB
 jetstream {{ store_dir: "{store}", sync_interval: always, max_file_store: 4GB }}
-include ./auth.conf
+resolver {{ type: full, dir: "{store}/accounts", allow_delete: true, interval: "2m" }}
+include ./accounts.conf
 """
 RUNTIME = """
 apiVersion: emailflow.dev/v1alpha1
@@ -44,9 +49,12 @@ spec: {type: Smtp, smtp: {host: 127.0.0.1, port: 2525, tls: None}, from: {addres
 """
 
 
+def accounts_of(space: Any, servers: Servers, home: str, port: int) -> Accounts:
+    """The installation's accounts, with the keys that its operator made."""
+    return Accounts(space.api, home, servers, url=f"nats://127.0.0.1:{port}", share=128 << 20)
+
+
 LINE = re.search(r"max_control_line: (\w+)", CHART.read_text())[1]  # type: ignore[index]
-MANY_SHARDS = 256
-"""As many as the API takes."""
 
 
 @pytest.fixture
@@ -61,11 +69,11 @@ def monitor_port() -> int:
 async def start_nats(
     tmp_path: Path, free_port: int, monitor_port: int
 ) -> AsyncIterator[Callable[[str], Any]]:
-    """Starts a nats-server with an auth.conf, as the chart's StatefulSet does."""
+    """Starts a nats-server with an accounts.conf, as the chart's StatefulSet does."""
     running: list[asyncio.subprocess.Process] = []
 
     async def start(auth: str) -> None:
-        (tmp_path / "auth.conf").write_text(auth)
+        (tmp_path / "accounts.conf").write_text(auth)
         conf = NATS_CONF.format(port=free_port, monitor=monitor_port, line=LINE, store=tmp_path / "js")
         (tmp_path / "nats.conf").write_text(conf)
         command = [find_binary(), "-c", str(tmp_path / "nats.conf"), "-l", str(tmp_path / "nats.log")]
@@ -97,11 +105,10 @@ async def condition(space: Any, name: str, kind: str) -> Any:
     return next(each for each in value["status"]["conditions"] if each["type"] == kind)
 
 
-def credentials(auth: dict[str, str], names: Names, role: Role, shards: int = 1) -> str:
-    """A new user of the installation's account, as the operator makes them."""
-    account, signing, user = KeyPair(auth["account.nk"]), KeyPair(auth["signing.nk"]), new_key(USER)
-    rights = permissions(names, role, shards=shards)
-    claims = user_claims(account.public, signing.public, user.public, "test", rights)
+def credentials(auth: dict[str, str], names: Names, rights: Permissions) -> str:
+    """A new user in a runtime's account."""
+    (own, signing), user = InstallationKeys(auth).runtime(names), new_key(USER)
+    claims = user_claims(own.public, signing.public, user.public, "test", rights)
     return credentials_file(signing.sign(claims), user.seed)
 
 
@@ -115,17 +122,18 @@ async def test_an_installation_makes_its_own_keys_and_users(
     space.apply(RUNTIME + "---" + FLOW + "---" + TEMPLATE)
     await space.becomes("emailruntimes", "default", ("Unknown", "NatsUnreachable"))
 
-    await start_nats(auth["auth.conf"])
+    await start_nats(auth["accounts.conf"])
     await space.becomes("emailruntimes", "default", ("True", "Succeeded"))
     await space.becomes("emailflows", "hello", ("Unknown", "Progressing"))
 
-    users = await secret(space, space.name, "emailflow-nats")
-    assert users is not None
-    assert set(users) == {"default.runtime.creds", "default.producer.creds"}
+    users = {}
+    for which in ("runtime", "producer", "reader"):
+        found = await secret(space, space.name, f"emailflow-nats-{which}")
+        assert found is not None
+        assert set(found) == {"default.creds"}
+        users[which] = found["default.creds"]
     names = Names(space.name, "default")
-    producer = await connect(
-        Server(url, users["default.producer.creds"], inbox_prefix=names.inbox(Role.PRODUCER))
-    )
+    producer = await connect(Server(url, users["producer"], inbox_prefix=names.inbox(Role.PRODUCER)))
     try:
         answer = await producer.request(names.inbound_subject("com.example.signed_up"), b"{}")
         assert b'"stream"' in answer.data
@@ -142,11 +150,28 @@ async def test_an_installation_makes_its_own_keys_and_users(
     assert not any(part in said for seed in seeds for part in seed.split() if len(part) > 50)
 
 
+async def test_credentials_of_an_earlier_version_are_taken_out_of_their_secret(
+    space: Any, installed: Any
+) -> None:
+    for name in ("default", "other"):
+        data = {f"{name}.{role}.creds": "b2xk" for role in ("runtime", "producer")}
+        labels = {"app.kubernetes.io/managed-by": "emailflow-operator"}
+        metadata = {"name": "emailflow-nats", "namespace": space.name, "labels": labels}
+        former = {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": metadata, "data": data}
+        await space.api.apply(former, manager=f"emailflow-operator-{name}")
+    space.apply(RUNTIME)
+    await space.becomes("emailruntimes", "default", ("True", "Succeeded"))
+
+    left = await secret(space, space.name, "emailflow-nats")
+
+    assert left == {"other.runtime.creds": "old", "other.producer.creds": "old"}
+
+
 async def test_a_restart_keeps_keys_and_users(space: Any, start_operator: Any, free_port: int) -> None:
     options = ("--watch-namespace", space.name, "--nats-url", f"nats://127.0.0.1:{free_port}")
     first = await start_operator(*options)
     space.apply(RUNTIME)
-    users = await until(lambda: secret(space, space.name, "emailflow-nats"))
+    users = await until(lambda: secret(space, space.name, "emailflow-nats-reader"))
     auth = await secret(space, first.home, "emailflow-nats-auth")
     await first.stop()
     await start_operator(*options)
@@ -160,8 +185,16 @@ async def test_a_restart_keeps_keys_and_users(space: Any, start_operator: Any, f
 
     assert await until(leads)
     await space.becomes("emailruntimes", "default", ("Unknown", "NatsUnreachable"))
-    assert await secret(space, space.name, "emailflow-nats") == users
+    assert await secret(space, space.name, "emailflow-nats-reader") == users
     assert await secret(space, first.home, "emailflow-nats-auth") == auth
+
+
+@pytest.fixture
+async def servers() -> AsyncIterator[Servers]:
+    """The test's own connections."""
+    made = Servers()
+    yield made
+    await made.close()
 
 
 @pytest.fixture
@@ -171,70 +204,51 @@ async def installed(space: Any, start_operator: Any, start_nats: Any, free_port:
     options += ["--nats-url", f"nats://127.0.0.1:{free_port}"]
     operator = await start_operator(*options)
     auth = await until(lambda: secret(space, operator.home, "emailflow-nats-auth"))
-    await start_nats(auth["auth.conf"])
+    await start_nats(auth["accounts.conf"])
     return operator, auth, options
 
 
-async def test_nats_reads_the_rights_of_as_many_shards_as_there_may_be(
-    space: Any, installed: Any, free_port: int
-) -> None:
-    _, auth, _ = installed
-    names = Names("n" * 63, "r" * 63)
-    user = credentials(auth, names, Role.RUNTIME, MANY_SHARDS)
-
-    async def lets_in() -> bool:
-        try:
-            made = await connect(Server(f"nats://127.0.0.1:{free_port}", user))
-        except NatsUnreachable:
-            return False
-        await made.close()
-        return True
-
-    assert await until(lets_in), len(user)
-
-
 async def test_streams_of_a_runtime_that_was_deleted_while_nobody_looked_go_if_it_said_so(
-    space: Any, installed: Any, start_operator: Any, free_port: int
+    space: Any, servers: Servers, installed: Any, start_operator: Any, free_port: int
 ) -> None:
     operator, auth, options = installed
     doomed = RUNTIME.replace("replicas: 0", "replicas: 0, deletionPolicy: Delete, shards: 2")
     space.apply(doomed + "---" + RUNTIME.replace("name: default", "name: keeper"))
     for name in ("default", "keeper"):
         await space.becomes("emailruntimes", name, ("True", "Succeeded"))
-    # Somebody else's, in the same NATS: another installation, and a namespace that is not served.
-    rights = Permissions(("$JS.API.STREAM.>",), ("_INBOX_operator.>",))
-    account, signing, user = KeyPair(auth["account.nk"]), KeyPair(auth["signing.nk"]), new_key(USER)
-    claims = user_claims(account.public, signing.public, user.public, "test", rights)
-    everything = Server(f"nats://127.0.0.1:{free_port}", credentials_file(signing.sign(claims), user.seed))
-    nats = await connect(everything)
-    mine = await nats.api(f"STREAM.INFO.{space.name}_default_EVENTS")
-    installation = mine["config"]["metadata"]["emailflow.dev/installation"]
-    foreign = {
-        "FOREIGN": StreamOwner(space.name, "other", "Delete", "another"),
-        "UNWATCHED": StreamOwner("elsewhere", "default", "Delete", installation),
-    }
-    for name, owner in foreign.items():
-        await nats.api(f"STREAM.CREATE.{name}", {"name": name, "metadata": owner.metadata()})
+    # Somebody else's, in the same NATS: a namespace that is not served.
+    accounts = accounts_of(space, servers, operator.home, free_port)
+    elsewhere = StreamOwner("elsewhere", "default", "Delete")
+    await accounts.set_account(elsewhere, replicas=1)
     assert await operator.stop() == 0
     for name in ("default", "keeper"):
         space.kubectl("delete", "er", name, f"--namespace={space.name}")
     await start_operator(*options)
+    keeper = StreamOwner(space.name, "keeper")
 
     async def are_gone() -> bool:
-        there = [each["name"] for each in await nats.streams()]
-        return not any(f"{space.name}_default" in name for name in there)
+        return set(await accounts_of(space, servers, operator.home, free_port).owners()) == {
+            keeper,
+            elsewhere,
+        }
 
     assert await until(are_gone)
+    rights = Permissions(("$JS.API.STREAM.LIST",), ("_INBOX_operator.>",))
+    user = credentials(auth, Names(space.name, "keeper"), rights)
+    nats = await connect(Server(f"nats://127.0.0.1:{free_port}", user))
     names = {each["name"] for each in await nats.streams()}
-    assert names >= {*foreign, f"{space.name}_keeper_EVENTS", f"{space.name}_keeper_STATE_0"}
+    assert names >= {f"{space.name}_keeper_EVENTS", f"{space.name}_keeper_STATE_0"}
     await nats.close()
 
 
 async def test_credentials_that_were_replaced_are_used_no_more(
-    space: Any, installed: Any, free_port: int, monitor_port: int
+    space: Any, servers: Servers, installed: Any, free_port: int, monitor_port: int
 ) -> None:
-    _, auth, _ = installed
-    users = [credentials(auth, Names(space.name, "default"), Role.OPERATOR) for _ in range(2)]
+    operator, auth, _ = installed
+    names = Names(space.name, "own")
+    await accounts_of(space, servers, operator.home, free_port).set_account(StreamOwner(*names), replicas=1)
+    rights = permissions(Names(space.name, "default"), Role.OPERATOR)
+    users = [credentials(auth, names, rights) for _ in range(2)]
 
     def give(user: str) -> None:
         text = json.dumps(user)

@@ -17,7 +17,10 @@ import yaml
 from emailflow_operator.adapters.kubernetes_access import Access
 from emailflow_operator.adapters.kubernetes_api import KubernetesApi
 from emailflow_operator.adapters.link_keys import ensure_keyring
-from emailflow_operator.control.account import AUTH_SECRET, Accounts
+from emailflow_operator.adapters.servers import Servers
+from emailflow_operator.control.account import Accounts
+from emailflow_operator.control.credentials import Credentials
+from emailflow_operator.control.installation_keys import AUTH_SECRET
 from emailflow_operator.errors import KubernetesRefused
 from emailflow_operator.reconcile.children.manifests import children_of
 from emailflow_operator.reconcile.children.settings import Image, Issuer
@@ -106,12 +109,15 @@ async def test_children_may_be_made_changed_and_those_of_earlier_names_deleted(
 async def test_secrets_of_an_installation_may_be_made_and_read(
     operator: KubernetesApi, owner: dict[str, Any], space: Space
 ) -> None:
-    accounts = Accounts(operator, HOME)
+    accounts = Accounts(operator, HOME, Servers())
     await accounts.ensure()
-    await accounts.ensure_users(owner)
+    credentials = Credentials(operator, accounts)
+    await credentials.ensure(owner)
+    await credentials.empty_former(owner)
     await ensure_keyring(operator, space.name, "default")
-    tls = secret("emailflow-webhook-tls", HOME, {"tls.crt": "YQ==", "tls.key": "YQ=="}, "kubernetes.io/tls")
-    await operator.apply(tls, manager="emailflow-certificates")
+    for name in ("emailflow-webhook-tls", "emailflow-nats-tls"):
+        tls = secret(name, HOME, {"tls.crt": "YQ==", "tls.key": "YQ=="}, "kubernetes.io/tls")
+        await operator.apply(tls, manager="emailflow-certificates")
 
 
 @pytest.fixture

@@ -123,10 +123,18 @@ def test_every_secret_that_is_named_is_mounted_as_a_folder_and_may_come_later() 
 
 def test_pods_get_their_own_of_the_minted_credentials_only() -> None:
     made = children(runtime(), minted=True)
-    secret = mounted(made)["/etc/emailflow/secrets/emailflow-nats"]
-    assert [each["key"] for each in secret["items"]] == ["default.runtime.creds"]
+    secret = mounted(made)["/etc/emailflow/secrets/emailflow-nats-runtime"]
+    assert [each["key"] for each in secret["items"]] == ["default.creds"]
     settings = settings_of(made)
-    assert settings.nats_credentials == "/etc/emailflow/secrets/emailflow-nats/default.runtime.creds"
+    assert settings.nats_credentials == "/etc/emailflow/secrets/emailflow-nats-runtime/default.creds"
+    assert settings.nats_ca == ""
+
+
+def test_pods_trust_who_the_operator_made_certificates_for() -> None:
+    made = children(runtime(), minted=True, tls=True)
+    secret = mounted(made)["/etc/emailflow/secrets/emailflow-nats-runtime"]
+    assert [each["key"] for each in secret["items"]] == ["default.creds", "default.ca.crt"]
+    assert settings_of(made).nats_ca == "/etc/emailflow/secrets/emailflow-nats-runtime/default.ca.crt"
 
 
 def test_a_runtime_that_names_no_keys_gets_its_own_of_those_that_are_made() -> None:

@@ -33,7 +33,7 @@ async def test_a_worker_that_clears_away_is_not_let_go_in_the_middle_of_it() -> 
     world = World(options, lists, Servers(), None)  # type: ignore[arg-type]
     workers = Workers(world)
     workers.start()
-    workers.clear_away(("mail", "default"), ["mail_default_EVENTS"])
+    workers.clear_away(("mail", "default"))
     try:
         async with asyncio.timeout(20):
             await lists.asked.wait()

@@ -13,14 +13,21 @@ from emailflow_operator.reconcile.cluster import Object
 
 
 def children_of(
-    owner: Object, plans: Plans | None, *, image: Image, nats_url: str, issuer: Issuer, minted: bool
+    owner: Object,
+    plans: Plans | None,
+    *,
+    image: Image,
+    nats_url: str,
+    issuer: Issuer,
+    minted: bool,
+    tls: bool = False,
 ) -> list[Object]:
     """The manifests for a raw EmailRuntime that is valid, in the order in which they are to be applied."""
     runtime = EmailRuntime.model_validate(
         {key: owner[key] for key in ("apiVersion", "kind", "metadata", "spec")}
     )
-    settings = settings_text(runtime, nats_url, issuer, minted=minted)
-    mounts = mounts_for(runtime, plans, minted=minted)
+    settings = settings_text(runtime, nats_url, issuer, minted=minted, tls=tls)
+    mounts = mounts_for(runtime, plans, minted=minted, tls=tls)
     return [
         config_map(owner, settings, issuer if runtime.spec.receiver.service_accounts else Issuer()),
         *surroundings(owner),

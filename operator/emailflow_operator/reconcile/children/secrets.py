@@ -10,8 +10,14 @@ from emailflow_api.kinds import EmailRuntime
 from emailflow_api.plans import Plans, SecretKey, Smtp
 from emailflow_api.pod_settings import SECRETS_FOLDER
 
-NATS_SECRET = "emailflow-nats"  # noqa: S105 - the name of a Secret
-"""In each runtime's namespace: credentials for the NATS of the installation. A fixed name, for RBAC."""
+NATS_RUNTIME = "emailflow-nats-runtime"
+"""In each runtime's namespace: what its pods connect with. Fixed names, for RBAC."""
+NATS_PRODUCER = "emailflow-nats-producer"
+"""What producers connect with: it may be handed to them."""
+NATS_READER = "emailflow-nats-reader"
+"""What readers of the log connect with."""
+NATS_FORMER = "emailflow-nats"
+"""Where earlier versions kept the first two together."""
 
 KEYS_SECRET = "emailflow-keys"  # noqa: S105 - the name of a Secret
 """In each runtime's namespace: keyrings of runtimes that name none, by runtime. A fixed name, for RBAC."""
@@ -24,14 +30,14 @@ class Mount(NamedTuple):
     keys: tuple[str, ...] = ()
 
 
-def runtime_credentials(runtime: str) -> str:
-    """The key in NATS_SECRET of what the runtime's pods connect with."""
-    return f"{runtime}.runtime.creds"
+def credentials_key(runtime: str) -> str:
+    """The key of a runtime's credentials in each of the three Secrets."""
+    return f"{runtime}.creds"
 
 
-def producer_credentials(runtime: str) -> str:
-    """The key in NATS_SECRET of what producers connect with."""
-    return f"{runtime}.producer.creds"
+def authority_key(runtime: str) -> str:
+    """The key of the certificates to trust, where NATS speaks TLS."""
+    return f"{runtime}.ca.crt"
 
 
 def path_of(secret: str, key: str) -> str:
@@ -39,8 +45,9 @@ def path_of(secret: str, key: str) -> str:
     return f"{SECRETS_FOLDER}/{secret}/{key}"
 
 
-def mounts_for(runtime: EmailRuntime, plans: Plans | None, *, minted: bool) -> list[Mount]:
-    """The Secrets of a runtime's pods by name. `minted`: the operator makes their NATS credentials."""
+def mounts_for(runtime: EmailRuntime, plans: Plans | None, *, minted: bool, tls: bool = False) -> list[Mount]:
+    """The Secrets of a runtime's pods by name. `minted`: the operator makes their NATS credentials; `tls`:
+    and says which certificates to trust."""
     spec = runtime.spec
     references = [
         spec.keys_secret_ref,
@@ -53,7 +60,8 @@ def mounts_for(runtime: EmailRuntime, plans: Plans | None, *, minted: bool) -> l
     # Of the namespace's credentials and keys a pod gets its own only.
     made = [Mount(KEYS_SECRET, (runtime.name,))] if spec.keys_secret_ref is None else []
     if minted:
-        made.append(Mount(NATS_SECRET, (runtime_credentials(runtime.name),)))
+        keys = (credentials_key(runtime.name), *((authority_key(runtime.name),) if tls else ()))
+        made.append(Mount(NATS_RUNTIME, keys))
     return [*(Mount(name) for name in sorted(names - {each.secret for each in made})), *made]
 
 

@@ -11,9 +11,10 @@ from emailflow_api.pod_settings import JWKS_FILE, SETTINGS_FILE, PodSettings, en
 from emailflow_operator.reconcile.children.labels import metadata
 from emailflow_operator.reconcile.children.secrets import (
     KEYS_SECRET,
-    NATS_SECRET,
+    NATS_RUNTIME,
+    authority_key,
+    credentials_key,
     path_of,
-    runtime_credentials,
 )
 from emailflow_operator.reconcile.cluster import Object
 
@@ -40,12 +41,16 @@ class Issuer(NamedTuple):
     """Why it could not be read the last time; empty: it could, or was not tried yet."""
 
 
-def settings_text(runtime: EmailRuntime, nats_url: str, issuer: Issuer, *, minted: bool) -> str:
-    """runtime.json. `minted`: the credentials are in the Secret that the operator makes."""
+def settings_text(
+    runtime: EmailRuntime, nats_url: str, issuer: Issuer, *, minted: bool, tls: bool = False
+) -> str:
+    """runtime.json. `minted`: the credentials are in the Secret that the operator makes; `tls`: so is whom to
+    trust."""
     spec = runtime.spec
-    credentials = _path(spec.nats.credentials_secret_ref)
+    credentials, authority = _path(spec.nats.credentials_secret_ref), _path(spec.nats.ca_secret_ref)
     if minted:
-        credentials = path_of(NATS_SECRET, runtime_credentials(runtime.name))
+        credentials = path_of(NATS_RUNTIME, credentials_key(runtime.name))
+        authority = path_of(NATS_RUNTIME, authority_key(runtime.name)) if tls else ""
     trusted = bool(issuer.url and issuer.jwks and spec.receiver.service_accounts)
     settings = PodSettings(
         namespace=runtime.namespace,
@@ -53,7 +58,7 @@ def settings_text(runtime: EmailRuntime, nats_url: str, issuer: Issuer, *, minte
         shards=spec.shards or 1,
         nats_url=nats_url,
         nats_credentials=credentials,
-        nats_ca=_path(spec.nats.ca_secret_ref),
+        nats_ca=authority,
         keyring=_path(spec.keys_secret_ref) or path_of(KEYS_SECRET, runtime.name),
         tokens=_path(spec.receiver.tokens_secret_ref),
         issuer=issuer.url if trusted else "",

@@ -1,17 +1,15 @@
 """LEASES: who may try to own a shard, and which replicas there are. One message each, gone when nobody
 renews it.
 
-The bucket is in memory and worth nothing after a restart of nats-server, so whoever misses it makes it
-again. What a lease allows, and what follows when it is lost, is not decided here.
+The operator makes the bucket; while it is missing nobody owns anything. What a lease allows, and what follows
+when it is lost, is not decided here.
 """
 
 import asyncio
-import logging
 
 from nats.aio.msg import Msg
 
 from emailflow_api.jetstream.naming import Names
-from emailflow_api.jetstream.topology import Config, streams
 from emailflow_api.plans import RuntimePlan
 from emailflow_runtime.adapters.jetstream.connection import (
     EPOCH_LOST,
@@ -28,11 +26,8 @@ SHARD = "shard."
 RELEASED_FOR = 10
 """Seconds that a release stays to be read; after it the shard is as free as one that nobody ever held."""
 _EXPECTED = "Nats-Expected-Last-Subject-Sequence"
-_NAME_IN_USE = 10058
 _FREE = {"KV-Operation", "Nats-Marker-Reason"}
 """Headers of a message that says that there is no value any more."""
-
-log = logging.getLogger(__name__)
 
 
 class LeaseBucket:
@@ -45,7 +40,7 @@ class LeaseBucket:
         bucket = Names(runtime.namespace, runtime.name).bucket("LEASES")
         self._connection = connection
         self._prefix = f"$KV.{bucket}."
-        self._config: Config = next(each for each in streams(runtime) if each["name"] == f"KV_{bucket}")
+        self._stream = f"KV_{bucket}"
         self._said: dict[str, bytes] = {}
 
     async def listen(self) -> None:
@@ -63,13 +58,8 @@ class LeaseBucket:
         """See Leases."""
         if not self._connection.connected:
             raise Unavailable("NATS is not connected")
-        stream = self._config["name"]
         body = {"multi_last": [f"{self._prefix}>"]}
-        try:
-            found = [each async for each in self._connection.direct_get_many(stream, body)]
-        except Unavailable:
-            await self._make()
-            raise
+        found = [each async for each in self._connection.direct_get_many(self._stream, body)]
         members, leases = set(), {}
         for each in found:
             headers = each.headers or {}
@@ -114,16 +104,3 @@ class LeaseBucket:
         self._said[subject] = value.encode()
         answer = await self._connection.request(subject, value.encode(), headers)
         return int(checked(answer)["seq"])
-
-    async def _make(self) -> None:
-        """Make the bucket if it is gone; one that is there stays as it is."""
-        name = self._config["name"]
-        try:
-            await self._connection.api(f"STREAM.INFO.{name}")
-        except JetStreamError:
-            log.info("LEASES is gone; making it again")
-            try:
-                await self._connection.api(f"STREAM.CREATE.{name}", self._config)
-            except JetStreamError as refused:
-                if refused.code != _NAME_IN_USE:
-                    raise Unavailable(f"LEASES can't be made: {refused}") from refused
