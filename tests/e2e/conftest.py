@@ -42,6 +42,7 @@ def storage() -> Iterator[list[str]]:
     """Values for NATS' volume: the cluster's own storage, else a folder here, where its node then is."""
     # Runtimes of many tests share the volume, and their streams stay: small logs then.
     sizes = ["--set=nats.persistence.size=8Gi", "--set=operator.extraArgs={--events-bytes=268435456}"]
+    sizes.append("--set=nats.storagePerRuntime=512Mi")
     if kubectl("get", "storageclass", "--output", "name").strip():
         yield sizes
         return

@@ -43,12 +43,13 @@ asyncio.run(main())
 """
 
 OVER_NATS = """
-import asyncio, json, sys
+import asyncio, json, ssl, sys
 import nats
 
 async def main():
     url, credentials, subject, events = sys.argv[1:5]
-    client = await nats.connect(url, user_credentials=credentials, inbox_prefix=sys.argv[5])
+    client = await nats.connect(url, user_credentials=credentials, inbox_prefix=sys.argv[5],
+                                tls=ssl.create_default_context(cafile=sys.argv[6]))
     for event in json.loads(events):
         data = event.pop("data")
         headers = {f"ce-{name}": value for name, value in event.items()}

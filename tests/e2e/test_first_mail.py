@@ -57,9 +57,19 @@ def test_an_event_without_a_token_is_refused(shop: str, producer: str, witness: 
 
 def test_an_event_over_nats_from_a_pod_is_one_mail(shop: str, producer: str, witness: Sink) -> None:
     subject = f"emailflow.{shop}.default.in.{events.SIGNED_UP}"
-    creds = "/nats/default.producer.creds"
+    creds = "/nats/default.creds"
     sent = json.dumps([events.sign_up("nora"), events.sign_up("nora")])
-    in_pod(shop, producer, events.OVER_NATS, NATS, creds, subject, sent, "_INBOX_shop_default_producer")
+    in_pod(
+        shop,
+        producer,
+        events.OVER_NATS,
+        NATS,
+        creds,
+        subject,
+        sent,
+        "_INBOX_shop_default_producer",
+        "/nats/default.ca.crt",
+    )
     assert len(witness.mails("nora@example.com", count=1)) == 1
     assert events.post(shop, producer, events.sign_up("nils")) == [202]
     assert witness.mails("nils@example.com", count=1)

@@ -26,6 +26,7 @@ def test_uninstalling_keeps_what_it_promises_and_nothing_else(shop: str, release
         wait("pod", pod["metadata"]["name"], release, until="delete")
     assert left_in(release) == {
         "Secret/emailflow-nats-auth",
+        "Secret/emailflow-nats-tls",
         "Secret/emailflow-webhook-tls",
         "PersistentVolumeClaim/data-emailflow-nats-0",
     }

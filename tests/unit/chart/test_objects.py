@@ -124,7 +124,7 @@ def test_a_nats_that_fails_to_write_is_started_again(defaults: Rendered, everyth
     for rendered, patience in ((defaults, 3), (everything, 15)):
         [container] = rendered.one("StatefulSet", "emailflow-nats")["spec"]["template"]["spec"]["containers"]
         probe = container["livenessProbe"]
-        assert probe["httpGet"] == {"path": "/healthz?js-meta-only=true", "port": "monitor"}
+        assert probe["exec"]["command"][-1] == "http://127.0.0.1:8222/healthz?js-meta-only=true"
         assert probe["failureThreshold"] == patience
 
 

@@ -3,7 +3,10 @@
 from tests.unit.chart.conftest import NAMESPACE, Helm, Object, Rendered
 
 OPERATOR = "emailflow-operator"
-OWN_SECRETS = {"emailflow-nats", "emailflow-keys", "emailflow-nats-auth", "emailflow-webhook-tls"}
+OWN_SECRETS = {
+    *(f"emailflow-nats-{each}" for each in ("runtime", "producer", "reader", "auth", "tls")),
+    *("emailflow-nats", "emailflow-keys", "emailflow-webhook-tls"),
+}
 
 
 def rules(rendered: Rendered) -> list[Object]:
