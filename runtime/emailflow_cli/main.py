@@ -2,6 +2,7 @@
 
 import typer
 
+from emailflow_cli.backup import backup
 from emailflow_cli.dead_letters import dead_letters
 from emailflow_cli.dev import dev
 from emailflow_cli.inject import inject
@@ -29,6 +30,7 @@ app.command()(render)
 app.command()(runtime)
 app.command()(sidecar)
 app.command("send-event")(send_event)
+app.add_typer(backup, name="backup")
 app.add_typer(dead_letters, name="dead-letters")
 app.command()(replay)
 app.command()(why)
