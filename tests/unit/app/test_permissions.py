@@ -83,6 +83,18 @@ async def compose(
     return await composer.compose(draft(step, policy, provider), 0, None)
 
 
+async def test_an_author_sees_all_that_is_mapped_of_a_contact() -> None:
+    """Contacts are the runtime's: mapping a trait shows it to every author whose flow the contact is in."""
+    shows = replace(HELLO, body="{{ contact.email }} {{ contact.traits.salary }} {{ event.data.boss }}")
+    known = Contact("c1", email=ANA, traits={"salary": "90k"})
+    seen = draft(SEND, OPEN, RELAY)
+    seen = seen._replace(setting=replace(seen.setting, contact=known))
+    catalog = Catalog(plans(templates={"shop/hello": shows}))
+    composer = Composer(catalog, InProcessRenderer(), Keyring({"k": b"a key that is long enough"}))
+    message = (await composer.compose(seen, 0, None)).outgoing.message.decode()
+    assert f"{ANA} 90k boss@example.com" in message
+
+
 ELSEWHERE = replace(SEND, to="event.data.boss")
 REFUSED = {
     "to": (ELSEWHERE, CLOSED, RELAY, HELLO, "OtherRecipientsRefused"),

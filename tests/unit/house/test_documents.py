@@ -72,3 +72,12 @@ def test_a_decision_gives_context_decision_and_consequences(root):
         if NUMBERED.fullmatch(path.name):
             headings = re.findall(r"^## (.*)$", path.read_text(), re.MULTILINE)
             assert {"Context", "Decision", "Consequences"} <= set(headings), path.name
+
+
+NAMED_TEST = re.compile(r"`(tests/[^`\s]+\.py)::(\w+)`")
+
+
+def test_every_test_that_security_names_is_there(root):
+    named = NAMED_TEST.findall((root / "SECURITY.md").read_text())
+    assert named
+    assert [(file, name) for file, name in named if f"def {name}(" not in text_of(root / file)] == []
