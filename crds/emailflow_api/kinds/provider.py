@@ -74,15 +74,13 @@ class Retry(ApiModel):
     """Give up when the mail is as old as this."""
 
 
-def _member_fits(spec: Any) -> bool:
-    members = {
-        "Smtp": spec.smtp,
-        "Ses": spec.ses,
-        "SendGrid": spec.send_grid,
-        "Mailchimp": spec.mailchimp,
-        "HubSpot": spec.hub_spot,
-    }
-    return all((member is not None) == (spec.type == name) for name, member in members.items())
+def _goes_with(kind: str, attribute: str, member: str) -> Rule:
+    """The member that configures a type is there with it, and only with it."""
+    return Rule(
+        cel=f"has(self.{member}) == (self.type == '{kind}')",
+        message=f"{member} goes with type: {kind}, and only with it",
+        holds=lambda self: (getattr(self, attribute) is not None) == (self.type == kind),
+    )
 
 
 def _feedback_fits(spec: Any) -> bool:
@@ -101,14 +99,11 @@ class EmailProviderSpec(ApiModel):
     """The way out: `type`, and the member of the same name that configures it."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            cel="has(self.smtp) == (self.type == 'Smtp') && has(self.ses) == (self.type == 'Ses')"
-            " && has(self.sendGrid) == (self.type == 'SendGrid')"
-            " && has(self.mailchimp) == (self.type == 'Mailchimp')"
-            " && has(self.hubSpot) == (self.type == 'HubSpot')",
-            message="the member that type names must be there, and no other (type: SendGrid wants sendGrid)",
-            holds=_member_fits,
-        ),
+        _goes_with("Smtp", "smtp", "smtp"),
+        _goes_with("Ses", "ses", "ses"),
+        _goes_with("SendGrid", "send_grid", "sendGrid"),
+        _goes_with("Mailchimp", "mailchimp", "mailchimp"),
+        _goes_with("HubSpot", "hub_spot", "hubSpot"),
         Rule(
             cel="!has(self.feedback) || (self.type == 'Ses' && has(self.feedback.sns))"
             " || (self.type == 'SendGrid' && has(self.feedback.sendGrid))"

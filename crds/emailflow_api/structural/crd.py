@@ -9,10 +9,13 @@ from typing import Any
 
 from emailflow_api.kinds.metadata import GROUP, VERSION, Column, Resource
 from emailflow_api.kinds.rule import Rule
+from emailflow_api.kinds.text import DURATION, EXPECTED, TIME_OF_DAY
 from emailflow_api.structural.schema import Schema, inlined_schema
 
 CATEGORY = "emailflow-all"
 """Of all kinds. kubectl takes a category's name before a kind's singular, so `emailflow` can't be it."""
+SPOKEN = frozenset({DURATION, TIME_OF_DAY})
+"""Patterns that the API server judges by a rule, whose message has words; it would show the expression."""
 NAME_IS_A_LABEL = Rule(
     cel="!self.metadata.name.contains('.') && self.metadata.name.size() <= 63",
     message="metadata.name must be a DNS label: no dots, at most 63 characters",
@@ -80,6 +83,7 @@ def _structural(schema: Mapping[str, Any], *, below_list: bool) -> Schema:
     node = dict(schema)
     if node.get("additionalProperties") is False:
         del node["additionalProperties"]
+    _speak(node)
     if "exclusiveMinimum" in node:
         node |= {"minimum": node["exclusiveMinimum"], "exclusiveMinimum": True}
     if "default" in node and (below_list or isinstance(node["default"], list)):
@@ -96,6 +100,25 @@ def _structural(schema: Mapping[str, Any], *, below_list: bool) -> Schema:
             name: _structural(child, below_list=below_list) for name, child in node["properties"].items()
         }
     return _in_reading_order(node)
+
+
+def _speak(node: Schema) -> None:
+    """Turn what the API server would refuse in words of its own into rules, whose messages are ours."""
+    rules: list[Rule] = []
+    if (pattern := node.get("pattern")) in SPOKEN:
+        del node["pattern"]
+        rules.append(
+            Rule(cel=f"self.matches('{pattern}')", message=f"expected {EXPECTED[pattern]}", holds=None)
+        )
+    members = [each["required"][0] for each in node.get("oneOf", ()) if each.keys() == {"required"}]
+    if members:
+        del node["oneOf"]
+        there = ", ".join(f"has(self.{member})" for member in members)
+        message = f"exactly one of {', '.join(members)} is needed"
+        rules.append(Rule(cel=f"[{there}].filter(x, x).size() == 1", message=message, holds=None))
+    if rules:
+        said = node.get("x-kubernetes-validations", ())
+        node["x-kubernetes-validations"] = [*said, *(rule.as_validation() for rule in rules)]
 
 
 _FIRST = ("description", "type", "format", "enum", "default", "required", "properties", "items")
