@@ -13,7 +13,7 @@ from emailflow_api.expressions import Bindings
 from emailflow_api.plans import Address, PolicyPlan, ProviderPlan, Send, permissions
 from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.ports import OutgoingMail, Renderer, RenderRequest
-from emailflow_runtime.core.contact import event_view, is_address
+from emailflow_runtime.core.contact import is_address, kept_event_view
 from emailflow_runtime.core.identity import contact_key, normalize_address
 from emailflow_runtime.core.journey import Journey, Mail
 from emailflow_runtime.core.links import DAY, DAYS, Keyring, Link
@@ -186,7 +186,7 @@ class Composer:
         return made
 
     def _context(self, draft: Draft, at: int, links: dict[str, str]) -> dict[str, Any]:
-        event = event_view(draft.journey.event)
+        event = kept_event_view(draft.journey.event)
         return {
             "event": event,
             "trigger": event,

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from itertools import islice
 
 from emailflow_api.jetstream.naming import CONTACTS_CONSUMER
 from emailflow_runtime.app.catalog import Catalog
@@ -32,7 +31,10 @@ from emailflow_runtime.core.identity import event_hash
 from emailflow_runtime.core.publication import PREFIX
 from emailflow_runtime.errors import EpochLost, RecordUnreadable, Unavailable
 
-CAPACITY = 50_000
+BYTES = 32 << 20
+"""What the contacts of a shard may take in memory together, apart from those that are being written."""
+EXPANDED = 8
+"""Traits take so much more in memory than in a message."""
 
 log = logging.getLogger(__name__)
 
@@ -40,10 +42,13 @@ log = logging.getLogger(__name__)
 class Contacts:
     """A bounded cache of contacts over STATE."""
 
-    def __init__(self, store: StateStore, writer: Writer, capacity: int = CAPACITY) -> None:
+    def __init__(self, store: StateStore, writer: Writer, most: int = BYTES) -> None:
         self._store = store
         self._writer = writer
-        self._capacity = capacity
+        self._most = most
+        self._bytes = 0
+        self._look_from = most
+        self._weights: dict[str, int] = {}
         self._known: OrderedDict[str, Contact] = OrderedDict()
         self._writing: dict[str, int] = {}
 
@@ -57,14 +62,14 @@ class Contacts:
         if not keys:
             return unreadable
         async for some, found in portions(self._store.contacts, keys):
-            self._evict(len(some))
             for key in some:
                 contact = found.get(key)
                 if isinstance(contact, RecordUnreadable):
                     unreadable[key] = contact
-                else:
-                    # Somebody may have put a newer one there meanwhile.
-                    self._known.setdefault(key, contact or Contact(key))
+                elif key not in self._known:
+                    # Else somebody has put a newer one there meanwhile.
+                    known = self._known[key] = contact or Contact(key)
+                    self._weigh(known, contact_weight(known))
         return unreadable
 
     async def fetch(self, key: str) -> Contact:
@@ -91,14 +96,24 @@ class Contacts:
                 del self._writing[contact.key]
 
         put = PutContact(contact, contact_weight(contact))
+        self._weigh(contact, put.weight)
         self._writer.submit((put,)).add_done_callback(stored)
 
-    def _evict(self, coming: int) -> None:
-        surplus = len(self._known) + coming - self._capacity
-        if surplus > 0:
-            idle = (key for key in self._known if key not in self._writing)
-            for key in list(islice(idle, surplus)):
-                del self._known[key]
+    def _weigh(self, contact: Contact, weight: int) -> None:
+        """Note what a contact costs now. When all cost too much, those go that were used longest ago."""
+        cost = 600 + EXPANDED * weight
+        self._bytes += cost - self._weights.get(contact.key, 0)
+        self._weights[contact.key] = cost
+        if self._bytes > self._look_from:
+            self._evict(contact.key)
+
+    def _evict(self, used: str) -> None:
+        for key in [key for key in self._known if key not in self._writing and key != used]:
+            if self._bytes <= self._most * 9 // 10:
+                break
+            del self._known[key]
+            self._bytes -= self._weights.pop(key)
+        self._look_from = max(self._most, self._bytes + self._most // 10)
 
 
 class ContactReader:
@@ -142,6 +157,7 @@ class ContactReader:
                 if said is not None:
                     word, at, event = said.subscribed, each.at, event_hash(each.event)
                     await self._consents.put(said.address, said.topic, subscribed=word, at=at, event=event)
+                each.event.forget_large()
             self._reading.note([(each.event.type, each.sequence) for each in events])
             task = asyncio.create_task(self._acknowledge(self._writer.barrier(), batch))
             self._acknowledging.add(task)

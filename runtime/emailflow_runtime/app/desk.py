@@ -47,12 +47,14 @@ from emailflow_runtime.core.reactions.course import Setting
 from emailflow_runtime.core.reactions.mailing import Delivery
 from emailflow_runtime.core.reactions.react import react
 from emailflow_runtime.core.remembering import end, remember
-from emailflow_runtime.core.weights import event_weight, fact_weight, journey_weight
+from emailflow_runtime.core.weights import event_weight, gained
 from emailflow_runtime.errors import ProgramNotFound
 
 ENTERING = 3
 """Journeys, at most, that an event touches beside those that it ends."""
 
+SEEN_AT_ONCE = 64
+"""Companion messages that are handed to the writer together; each has 37 KB at most."""
 UNTOLD = 1 << 20
 """Bytes of facts of one enrolment that are not in EVENTS yet, with which no event is decided on: a record
 carries those of its place."""
@@ -191,10 +193,19 @@ class Desk:
 
     def remembered(self) -> Done:
         """The same, and that events counted which changed nothing: their acknowledgements wait for this."""
-        marked, self._marked = self._marked, {}
-        for entry in marked.values():
-            self._writer.submit((self._put_seen(entry.enrolment),)).add_done_callback(entry.landed)
+        marked, self._marked = [*self._marked.values()], {}
+        expires = self._dedupe()
+        for start in range(0, len(marked), SEEN_AT_ONCE):
+            self._remember(marked[start : start + SEEN_AT_ONCE], expires)
         return self._writer.barrier()
+
+    def _remember(self, entries: Sequence[Entry], expires: int) -> None:
+        def stored(_: Done) -> None:
+            for entry in entries:
+                entry.in_flight -= 1
+
+        puts = [_put_seen(entry.enrolment, expires) for entry in entries]
+        self._writer.submit(puts).add_done_callback(stored)
 
     async def settled(self) -> None:
         """Return when everything decided until now, and every dead letter, is on disk."""
@@ -240,6 +251,7 @@ class Desk:
         else:
             for mail in mails:
                 self._dispatch(key, mail)
+        self._enrolments.weigh(entry)
 
     def _hand_in(
         self,
@@ -269,7 +281,7 @@ class Desk:
         self._telemetry.folded(before, after, fact)
         self._census.moved(before, after)
         entry.tell(instance, (fact,))
-        entry.weight += _open_weight(after) - _open_weight(before)
+        entry.weight += gained(before, after)
         if not fact.applied and before is not None and after.applied is before.applied:
             return []
         known = (*(before.applied if before else ()), *fact.applied)
@@ -277,10 +289,7 @@ class Desk:
         if not forgotten:
             return []
         remember(enrolment, forgotten)
-        return [self._put_seen(enrolment)]
-
-    def _put_seen(self, enrolment: Enrolment) -> PutSeen:
-        return PutSeen(enrolment.flow, enrolment.contact, tuple(enrolment.seen), self._dedupe())
+        return [_put_seen(enrolment, self._dedupe())]
 
     def _mark(self, entry: Entry) -> None:
         """Have the companion stored with what is stored next for acknowledgements."""
@@ -297,8 +306,7 @@ class Desk:
         record = Record(journey, tuple(entry.unpublished.get(instance, ())))
         once = setting.flow.reentry == "Once"
         expires = finished_expiry(journey, once=once, dedupe=self._dedupe())
-        weight = event_weight(journey.event) + sum([fact_weight(fact) for fact in record.facts])
-        return PutRecord(record, expires, weight)
+        return PutRecord(record, expires, event_weight(journey.event) + entry.loads.get(instance, 0))
 
     def _submit(
         self,
@@ -355,6 +363,10 @@ class Desk:
         task.add_done_callback(self._keeping.discard)
 
 
+def _put_seen(enrolment: Enrolment, expires: int) -> PutSeen:
+    return PutSeen(enrolment.flow, enrolment.contact, tuple(enrolment.seen), expires)
+
+
 def _slices(touched: dict[str, int]) -> list[dict[str, int]]:
     """What goes into one commit each; the last has all that says that an event has had its turn
     (`reactions.arriving`)."""
@@ -366,7 +378,3 @@ def _slices(touched: dict[str, int]) -> list[dict[str, int]]:
         found.append(dict(rest[:cut]))
         rest = rest[cut:]
     return [*found, dict(rest)]
-
-
-def _open_weight(journey: Journey | None) -> int:
-    return journey_weight(journey) if journey is not None and not journey.finished else 0

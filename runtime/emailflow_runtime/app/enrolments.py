@@ -7,20 +7,22 @@ publication of its facts is under way.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from itertools import islice
 
 import msgspec
 
 from emailflow_runtime.app.portions import portions
 from emailflow_runtime.app.stores import EnrolmentKey, StateStore
+from emailflow_runtime.core.cloudevents.event import SMALL
 from emailflow_runtime.core.facts import Fact
 from emailflow_runtime.core.journey import Enrolment
 from emailflow_runtime.core.remembering import take_in
 from emailflow_runtime.core.weights import fact_weight, journey_weight
 from emailflow_runtime.errors import RecordUnreadable
 
-CAPACITY = 20_000
-"""One takes some 5 KB: its journey, and the event that started it as parsed."""
+BYTES = 64 << 20
+"""What the entries of a shard may cost together, but for those that have to stay."""
+EXPANDED = 5
+"""A usual small event takes so much more in memory than on the wire, parsed."""
 
 
 UNREADABLE = 1000
@@ -36,38 +38,62 @@ class Entry(msgspec.Struct):
     in_flight: int = 0
     untold: int = 0
     weight: int = 0
+    counted: int = 0
+    """Its cost as it is in the sum."""
+    loads: dict[str, int] = {}
+    """What the facts of each place weigh that are not in EVENTS."""
 
     @property
     def idle(self) -> bool:
         """Whether STATE and EVENTS know all of it."""
         return not self.in_flight and not self.unpublished
 
+    @property
+    def cost(self) -> int:
+        """Bytes of memory, about."""
+        enrolment = self.enrolment
+        open_ = len(enrolment.journeys) - len(enrolment.ended)
+        small = min(self.weight, SMALL * open_) * EXPANDED
+        return (
+            2_000
+            + self.weight
+            + small
+            + self.untold
+            + 1_000 * len(enrolment.ended)
+            + 100 * len(enrolment.seen)
+        )
+
     def tell(self, instance: str, facts: Iterable[Fact]) -> None:
         """Note facts that EVENTS has to be told of."""
         unpublished = self.unpublished.setdefault(instance, [])
+        load = 0
         for fact in facts:
             unpublished.append(fact)
-            self.untold += fact_weight(fact)
-
-    def landed(self, _: object) -> None:
-        """A commit that it waited for has been made, or never will be."""
-        self.in_flight -= 1
+            load += fact_weight(fact)
+        self.loads[instance] = self.loads.get(instance, 0) + load
+        self.untold += load
 
     def told(self, instance: str, count: int) -> None:
         """The oldest facts of this place are in EVENTS."""
         unpublished = self.unpublished[instance]
-        self.untold -= sum([fact_weight(fact) for fact in unpublished[:count]])
-        del unpublished[:count]
-        if not unpublished:
+        if len(unpublished) == count:
             del self.unpublished[instance]
+            self.untold -= self.loads.pop(instance)
+            return
+        load = sum([fact_weight(fact) for fact in unpublished[:count]])
+        del unpublished[:count]
+        self.loads[instance] -= load
+        self.untold -= load
 
 
 class Enrolments:
     """Entries by (flow, contact)."""
 
-    def __init__(self, store: StateStore, capacity: int = CAPACITY) -> None:
+    def __init__(self, store: StateStore, most: int = BYTES) -> None:
         self._store = store
-        self._capacity = capacity
+        self._most = most
+        self._bytes = 0
+        self._look_from = most
         self._entries: OrderedDict[EnrolmentKey, Entry] = OrderedDict()
         self._loading: dict[EnrolmentKey, asyncio.Future[None]] = {}
         self._unreadable: dict[EnrolmentKey, RecordUnreadable] = {}
@@ -128,7 +154,6 @@ class Enrolments:
         self._loading.update(dict.fromkeys(keys, done))
         try:
             async for some, found in portions(self._store.enrolments, keys):
-                self._evict(len(some))
                 for key in some:
                     self._take_in(key, found.get(key))
         finally:
@@ -144,13 +169,21 @@ class Enrolments:
                 del self._unreadable[next(iter(self._unreadable))]
         else:
             enrolment = found or Enrolment(flow=key[0], contact=key[1])
-            weight = sum([journey_weight(each) for each in enrolment.journeys.values() if not each.finished])
-            self._entries.setdefault(key, Entry(enrolment, weight=weight))
+            weight = sum([journey_weight(each) for each in enrolment.journeys.values()])
+            self.weigh(self._entries.setdefault(key, Entry(enrolment, weight=weight)))
 
-    def _evict(self, coming: int) -> None:
-        surplus = len(self._entries) + coming - self._capacity
-        if surplus <= 0:
-            return
-        idle = (key for key, entry in self._entries.items() if entry.idle)
-        for key in list(islice(idle, surplus)):
-            del self._entries[key]
+    def weigh(self, entry: Entry) -> None:
+        """Note what an entry costs now. When all cost too much, those go that were used longest ago."""
+        cost = entry.cost
+        self._bytes += cost - entry.counted
+        entry.counted = cost
+        if self._bytes > self._look_from:
+            self._evict(entry)
+
+    def _evict(self, used: Entry) -> None:
+        for key in [key for key, entry in self._entries.items() if entry.idle and entry is not used]:
+            if self._bytes <= self._most * 9 // 10:
+                break
+            self._bytes -= self._entries.pop(key).counted
+        # Where nothing may go now, it is not looked for again at each step.
+        self._look_from = max(self._most, self._bytes + self._most // 10)

@@ -29,13 +29,15 @@ def fitting(entry: Entry, commands: Sequence[Command], arrived: Input, largest: 
     Of an event, what would not fit at one place gives way to a dead letter. Raises MessageTooLarge for what
     follows from another input.
     """
-    facts = [command for command in commands if isinstance(command, RecordFact)]
-    if not facts:
+    weight = entry.untold + entry.weight
+    for command in commands:
+        if type(command) is RecordFact:
+            weight += fact_weight(command.fact)
+    if weight <= largest // 8 and len(entry.enrolment.journeys) < OPEN_JOURNEYS:
+        # Nothing that there is could be too much: it is so nearly always.
         return commands
-    refused = _crowded(entry, facts)
-    weight = sum([fact_weight(command.fact) for command in facts])
-    if entry.untold + weight + event_weight(facts[-1].journey.event) > largest // 8:
-        refused = {**_oversized(entry, facts, largest), **refused}
+    facts = [command for command in commands if isinstance(command, RecordFact)]
+    refused = {**_oversized(entry, facts, largest), **_crowded(entry, facts)}
     if not refused:
         return commands
     if not isinstance(arrived, EventArrived):

@@ -100,6 +100,8 @@ class FlowRunner:
             for event in others:
                 await self._take_when_usable(event)
                 self.mark.advance(event.sequence)
+            for event in events:
+                event.event.forget_large()
             task = asyncio.create_task(self._acknowledge(self._desk.remembered(), batch))
             self._acknowledging.add(task)
             task.add_done_callback(self._acknowledging.discard)

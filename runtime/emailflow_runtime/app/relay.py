@@ -37,11 +37,6 @@ class Parcel(NamedTuple):
     entries: Sequence[LogEntry]
     published: Callable[[], None]
 
-    @property
-    def size(self) -> int:
-        """Bytes of its facts."""
-        return sum([len(entry.event.data or b"") for entry in self.entries])
-
 
 class Relay:
     """One for each shard. `note_position` hears up to which STATE sequence everything is published."""
@@ -50,6 +45,8 @@ class Relay:
         self._log = log
         self._note_position = note_position
         self._parcels: deque[Parcel] = deque()
+        self._sizes: deque[int] = deque()
+        """What the facts of each weigh, in bytes."""
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -66,9 +63,11 @@ class Relay:
 
     def put(self, parcel: Parcel) -> None:
         """Queue facts that have just been committed."""
+        size = sum([len(entry.event.data or b"") for entry in parcel.entries])
         self._parcels.append(parcel)
+        self._sizes.append(size)
         self._waiting += len(parcel.entries)
-        self._bytes += parcel.size
+        self._bytes += size
         self._idle.clear()
         self._wake.set()
         if self._waiting > ROOM or self._bytes > ROOM_BYTES:
@@ -109,7 +108,7 @@ class Relay:
         count = size = 0
         while self._parcels and (not parcels or self._fits(count, size)):
             parcels.append(self._parcels.popleft())
-            count, size = count + len(parcels[-1].entries), size + parcels[-1].size
+            count, size = count + len(parcels[-1].entries), size + self._sizes.popleft()
         self._waiting -= count
         self._bytes -= size
         if self._waiting <= ROOM and self._bytes <= ROOM_BYTES:
@@ -117,8 +116,7 @@ class Relay:
         return parcels
 
     def _fits(self, count: int, size: int) -> bool:
-        parcel = self._parcels[0]
-        return count + len(parcel.entries) <= MAX_BATCH and size + parcel.size <= MAX_BYTES
+        return count + len(self._parcels[0].entries) <= MAX_BATCH and size + self._sizes[0] <= MAX_BYTES
 
     async def _publish(self, parcels: Sequence[Parcel]) -> None:
         entries = [entry for parcel in parcels for entry in parcel.entries]

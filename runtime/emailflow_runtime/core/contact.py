@@ -101,6 +101,11 @@ def event_view(event: CloudEvent) -> dict[str, Any]:
     return {**event.attributes, "data": event.value}
 
 
+def kept_event_view(event: CloudEvent) -> dict[str, Any]:
+    """The same, of an event that stays in memory."""
+    return {**event.attributes, "data": event.kept_value}
+
+
 class Mapping:
     """A compiled contact mapping."""
 

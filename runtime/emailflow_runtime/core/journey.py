@@ -101,32 +101,39 @@ _decoder = msgspec.msgpack.Decoder(Record)
 
 def encode_record(record: Record) -> bytes:
     """A record as MessagePack. The event that it entered by is in it once, however many facts tell of it."""
-    facts = record.facts
-    if any(isinstance(fact, Entered) for fact in facts):
-        own = record.journey.event
-        record = Record(
-            record.journey,
-            tuple(
-                [
-                    replace(fact, event=_ITS_OWN) if isinstance(fact, Entered) and fact.event == own else fact
-                    for fact in facts
-                ]
-            ),
-        )
+    for fact in record.facts:
+        if type(fact) is Entered:
+            return _encoder.encode(_by_reference(record))
     return _encoder.encode(record)
 
 
 def decode_record(data: bytes) -> Record:
     """The record in these bytes. Raises msgspec.ValidationError for what no runtime wrote."""
     record = _decoder.decode(data)
-    if any(isinstance(fact, Entered) and not fact.event.id for fact in record.facts):
-        own = record.journey.event
-        facts = [
-            replace(fact, event=own) if isinstance(fact, Entered) and not fact.event.id else fact
-            for fact in record.facts
-        ]
-        return Record(record.journey, tuple(facts))
+    for fact in record.facts:
+        if type(fact) is Entered and not fact.event.id:
+            return _by_value(record)
     return record
+
+
+def _by_reference(record: Record) -> Record:
+    own = record.journey.event
+    facts = [
+        replace(fact, event=_ITS_OWN)
+        if isinstance(fact, Entered) and (fact.event is own or fact.event == own)
+        else fact
+        for fact in record.facts
+    ]
+    return Record(record.journey, tuple(facts))
+
+
+def _by_value(record: Record) -> Record:
+    own = record.journey.event
+    facts = [
+        replace(fact, event=own) if isinstance(fact, Entered) and not fact.event.id else fact
+        for fact in record.facts
+    ]
+    return Record(record.journey, tuple(facts))
 
 
 class Enrolment(msgspec.Struct):

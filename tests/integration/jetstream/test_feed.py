@@ -10,7 +10,7 @@ from tests.integration.jetstream.conftest import RUNTIME
 from emailflow_api.plans import End, FlowPlan, Plans, Program, Trigger, content_hash
 from emailflow_runtime.adapters.jetstream.dead_letter_reader import DeadLetterReader
 from emailflow_runtime.adapters.jetstream.event_log import JetStreamEventLog
-from emailflow_runtime.adapters.jetstream.feed import JetStreamFeeds
+from emailflow_runtime.adapters.jetstream.feed import PULL_BYTES, JetStreamFeeds
 from emailflow_runtime.adapters.jetstream.provision import provision_flows
 
 
@@ -107,3 +107,24 @@ async def test_a_consumer_that_is_as_it_should_be_is_left_alone(connection, name
     monkeypatch.setattr(connection, "api", asking)
     await provision_flows(connection, plans(FLOW))
     assert asked == ["INFO"]
+
+
+@pytest.mark.parametrize(("size", "count"), [(300_000, 60), (3_000_000, 8), (7_000_000, 3)])
+async def test_large_events_come_a_few_at_a_time_and_without_a_pause(connection, log, first, size, count):
+    await first.take_over()
+    for number in range(count):
+        [entry] = entries(number, number + 1)
+        await log.append([replace(entry, event=replace(entry.event, data=b"x" * size))])
+    found = []
+    largest = 0
+    # That a pull counts as lost must not be what helps.
+    first._patience = 2 * WITHIN
+    async with asyncio.timeout(WITHIN):
+        while len(found) < count:
+            batch = await first.next_batch()
+            largest = max(largest, sum(len(each.event.data) for each in batch))
+            found += batch
+            await acknowledged(first, batch)
+
+    assert ids(found) == list(range(count))
+    assert largest <= max(2 * PULL_BYTES, 16 << 20)

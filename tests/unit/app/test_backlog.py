@@ -69,7 +69,7 @@ class Desk:
     """What the backlog uses of the desk."""
 
     def __init__(self, store: InMemoryStateStore) -> None:
-        enrolments = Enrolments(store, capacity=8)
+        enrolments = Enrolments(store, most=80_000)
         self.recall, self.known, self.entry = enrolments.load, enrolments.get, enrolments.fetch
 
 

@@ -37,6 +37,10 @@ SECOND = 1_000_000_000
 RETRY_AFTER = 0.2
 RECENT = 2048
 """Events that a process keeps as read, for the next feed that gets them."""
+RECENT_BYTES = 2 << 20
+"""What their data may be together; one that has more than a thirtieth of it is not kept."""
+PULL_BYTES = 2 << 20
+"""Bytes that a pull asks for; where the next message is larger, the next pull asks for more."""
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +76,9 @@ class PinnedFeed:
         self._arrived: asyncio.Queue[Arrived] = asyncio.Queue()
         self._listening: Listening | None = None
         self._asked = 0
+        self._bytes = PULL_BYTES
+        self._came = False
+        """Whether anything has come since the last pull."""
         self._patience: float = SILENCE
         self._pin = ""
         self._holding = ""
@@ -141,6 +148,7 @@ class PinnedFeed:
             "batch": wanted,
             "expires": EXPIRES * SECOND,
             "group": OWNER_GROUP,
+            "max_bytes": self._bytes,
         }
         if self._pin:
             pull["id"] = self._pin
@@ -148,7 +156,7 @@ class PinnedFeed:
         try:
             pulling = frame(subject, json.dumps(pull).encode(), {}, reply=self._listening.inbox)
             await self._connection.wire.send(pulling)
-            self._asked += wanted
+            self._asked, self._came = self._asked + wanted, False
         except Unavailable as away:
             log.info("can't pull %s: %s", self._consumer, away)
 
@@ -163,6 +171,7 @@ class PinnedFeed:
         if delivery(message) != self._deliveries + 1 or pin != self._holding:
             return False
         self._deliveries += 1
+        self._bytes, self._came = PULL_BYTES, True
         self._last = message.reply
         self._asked -= 1
         self._pin = pin
@@ -173,6 +182,9 @@ class PinnedFeed:
         return True
 
     def _note_status(self, status: str, headers: Mapping[str, str]) -> None:
+        if status == "409" and not self._came:
+            # The next message does not fit into what was asked for.
+            self._bytes = 2 * int(self._connection.client.max_payload)
         if status == "423":
             self._pin = ""
             # Somebody else may be taking over just now: theirs must be the first pull.
@@ -252,6 +264,7 @@ class EventDecoder:
 
     def __init__(self) -> None:
         self._recent: dict[int, DeliveredEvent] = {}
+        self._bytes = 0
 
     def __call__(self, message: Arrived) -> DeliveredEvent:
         """The event as delivered. Raises CodecError for a message that no door and no relay wrote."""
@@ -260,9 +273,11 @@ class EventDecoder:
         if known is not None and known.at == at:
             return msgspec.structs.replace(known, token=message.reply)
         event = read_event(sequence, at, message.headers, message.data, message.reply)
-        if len(self._recent) >= RECENT:
-            del self._recent[next(iter(self._recent))]
-        self._recent[sequence] = event
+        if (size := len(message.data)) <= RECENT_BYTES // 30:
+            self._bytes += size
+            while len(self._recent) >= RECENT or self._bytes > RECENT_BYTES:
+                self._bytes -= len(self._recent.pop(next(iter(self._recent))).event.data or b"")
+            self._recent[sequence] = event
         return event
 
 

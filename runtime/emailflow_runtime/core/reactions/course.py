@@ -13,7 +13,7 @@ from emailflow_api.expressions import Bindings, bind
 from emailflow_api.plans import END, Branch, End, FlowPlan, Send, Wait
 from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.core.commands import ArmTimer, Command, KeepDeadLetter, RecordFact, SendMail
-from emailflow_runtime.core.contact import Contact, event_view
+from emailflow_runtime.core.contact import Contact, event_view, kept_event_view
 from emailflow_runtime.core.evolve import evolve
 from emailflow_runtime.core.facts import (
     Advanced,
@@ -60,7 +60,7 @@ def journey_view(journey: Journey, flow: FlowPlan) -> dict[str, Any]:
 
 def bindings(setting: Setting, journey: Journey, at: int, event: Any = None) -> Bindings:
     """Values for expressions about a running journey. `event` is the one at hand, else the entering one."""
-    trigger = event_view(journey.event)
+    trigger = kept_event_view(journey.event)
     return bind(
         event=event_view(event) if event is not None else trigger,
         trigger=trigger,
@@ -123,7 +123,8 @@ class Course:
                 contact=self.setting.contact.key,
                 instance=self.instance,
                 revision=flow.revision,
-                event=event,
+                # The one at hand is parsed; this one stays.
+                event=event if event.is_small else msgspec.structs.replace(event),
                 key=key,
                 redone=redone,
             )
