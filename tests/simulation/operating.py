@@ -81,6 +81,10 @@ class JetStream:
         state = self._broker.states[shard]
         return {"Nats-Sequence": str(state.epoch), SINCE: str(state.since)} if state.epoch else None
 
+    def filter_of(self, consumer):
+        """The subjects of a consumer that is there."""
+        return self._consumers[NAMES.events][consumer]["filter_subjects"]
+
     def has(self, consumer):
         """Whether this one is there."""
         return consumer in self._consumers.get(NAMES.events, {})

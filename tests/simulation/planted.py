@@ -218,11 +218,12 @@ class UncheckedConnection(ports.Connection):
 
 
 class LazyConnection(ports.Connection):
-    """Makes consumers, and leaves them as they were made."""
+    """Makes consumers, and leaves them their first filter."""
 
     async def api(self, subject, body=None):
         if subject.startswith("CONSUMER.CREATE.") and self._jetstream.has(body["config"]["name"]):
-            return {"config": body["config"]}
+            there = self._jetstream.filter_of(body["config"]["name"])
+            body = {**body, "config": {**body["config"], "filter_subjects": there}}
         return await super().api(subject, body)
 
 
