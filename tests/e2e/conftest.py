@@ -23,6 +23,8 @@ from tests.e2e.rights import Ledger, rights_in
 
 NAMESPACE = "emailflow"
 SHOP = "shop"
+SHARES = ["--set=nats.storagePerRuntime=512Mi"]
+"""What a runtime may take of NATS' volume. Charts of earlier versions don't know it."""
 SMTP = {"spec": {"smtp": {"host": "sink.witness.svc", "port": 587, "tls": "None"}}}
 KEYRING = "k1: 0123456789abcdef0123456789abcdef"
 
@@ -42,7 +44,6 @@ def storage() -> Iterator[list[str]]:
     """Values for NATS' volume: the cluster's own storage, else a folder here, where its node then is."""
     # Runtimes of many tests share the volume, and their streams stay: small logs then.
     sizes = ["--set=nats.persistence.size=8Gi", "--set=operator.extraArgs={--events-bytes=268435456}"]
-    sizes.append("--set=nats.storagePerRuntime=512Mi")
     if kubectl("get", "storageclass", "--output", "name").strip():
         yield sizes
         return
@@ -122,7 +123,7 @@ def began(storage: list[str], witness: Sink, ledger: Ledger) -> float:
 def release(storage: list[str], began: float) -> str:
     """The chart, installed; the namespace."""
     cluster.helm(
-        "install", cluster.RELEASE, str(CHART), f"--namespace={NAMESPACE}", *image_values(), *storage
+        "install", cluster.RELEASE, str(CHART), f"--namespace={NAMESPACE}", *image_values(), *storage, *SHARES
     )
     return NAMESPACE
 

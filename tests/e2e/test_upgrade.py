@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from tests.e2e import cluster, events
-from tests.e2e.cluster import CHART, Sink, kubectl, listed, wait
-from tests.e2e.conftest import NAMESPACE, apply_example, image_values, public, start_producer
+from tests.e2e.cluster import CHART, Sink, get, kubectl, listed, wait
+from tests.e2e.conftest import NAMESPACE, SHARES, apply_example, image_values, public, start_producer
 from tests.e2e.test_live_changes import TOUR, tour
 
 BEFORE = os.environ.get("EMAILFLOW_BEFORE", "")
@@ -26,6 +26,8 @@ def earlier(storage: list[str], witness: Sink) -> Iterator[str]:
     """The earlier version, with a runtime of its own in the namespace HERE; that namespace's producer."""
     if not BEFORE:
         pytest.skip("EMAILFLOW_BEFORE names no chart")
+    # With its own keys: those of the uninstalled release may be of a version that it doesn't know.
+    kubectl("delete", "secret", "emailflow-nats-auth", "--namespace", NAMESPACE, "--ignore-not-found")
     cluster.helm("upgrade", "--install", *chart(Path(BEFORE), BEFORE_IMAGE), *storage, timeout=240)
     cluster.make_namespace(HERE)
     apply_example(HERE, public(HERE))
@@ -83,7 +85,7 @@ def test_people_inside_go_on_and_each_mail_comes_once(
     try:
         with events.load(HERE, earlier, "uma", events.sign_up("NAME"), url=earlier_url()) as accepted:
             assert witness.counts("uma", distinct=1)
-            cluster.helm("upgrade", *chart(CHART, cluster.IMAGE), *storage, timeout=240)
+            cluster.helm("upgrade", *chart(CHART, cluster.IMAGE), *storage, *SHARES, timeout=240)
             replaced = f"jsonpath={{.spec.template.spec.containers[0].image}}={cluster.IMAGE}"
             wait("deployment", "emailruntime-default", HERE, until="create")
             wait("deployment", "emailruntime-default", HERE, until=replaced)
@@ -99,3 +101,11 @@ def test_people_inside_go_on_and_each_mail_comes_once(
         _, told = witness.mails(f"{name}@example.com", count=2, seconds=90)
         assert "three tips for your first order" in told["subject"]
         assert len(witness.mails(f"{name}@example.com")) == 2
+
+
+def test_credentials_of_the_earlier_version_are_gone(earlier: str) -> None:
+    """Streams came into an account of the runtime's own: what was handed out before lets in nobody."""
+    if "emailflow-nats" in cluster.names("secrets", HERE):
+        assert not get("secret", "emailflow-nats", HERE).get("data")
+    for name in ("runtime", "producer", "reader"):
+        assert "default.creds" in get("secret", f"emailflow-nats-{name}", HERE)["data"]
