@@ -11,7 +11,7 @@ from nats.aio.client import Client
 from emailflow_api.jetstream.naming import Role
 from emailflow_api.jetstream.ownership import StreamOwner
 from emailflow_operator.errors import NatsStorageExhausted
-from emailflow_runtime.adapters.jetstream.connection import Connection, JetStreamError
+from emailflow_runtime.adapters.jetstream.connection import Connection, JetStreamError, checked
 
 from .conftest import NAMES, OTHER, WITHIN, provision
 from .test_roles import user
@@ -193,6 +193,12 @@ async def test_a_tenant_whose_streams_are_full_takes_nothing_from_another(
         return False
 
     assert await refused()
+    # What can't be stored now is tried again, and is nobody's fault: no journey ends by it.
+    mine = await installation.connect(Role.RUNTIME, names=ENEMY)
+    with pytest.raises(JetStreamError) as full:
+        checked(await mine.request(f"{subject}full", b"x" * 100_000))
+    assert (full.value.code, full.value.for_good) == (10002, False)
+    await mine.close()
     answer = await victim.request(VICTIM.state_subjects(0).journey("f", "c", "i"), b"x" * 2_000_000)
     assert b"error" not in answer.data
 

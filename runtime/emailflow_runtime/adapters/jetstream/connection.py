@@ -33,6 +33,8 @@ DEAF_AFTER = 60.0
 be cut off from the others, or answers may go astray; where neither is so, it costs little."""
 EPOCH_LOST = 10071
 TRY_AGAIN = 10164
+ACCOUNT_FULL = 10002
+"""What the runtime's account may store is used up. It comes as a fault of the request, and is none."""
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +52,7 @@ class JetStreamError(EmailFlowError):
     @property
     def for_good(self) -> bool:
         """Whether the same again would be refused again: what is wrong is the request, not the server."""
-        return 400 <= self.status < 500 and self.status != 429 and self.code != TRY_AGAIN
+        return 400 <= self.status < 500 and self.status != 429 and self.code not in {TRY_AGAIN, ACCOUNT_FULL}
 
 
 class Credentials(NamedTuple):
