@@ -17,6 +17,8 @@ from emailflow_runtime.errors import MessageTooLarge
 
 ENVELOPE = 65_536
 """Bytes that the headers of a message may take: what JetStream takes, and more than all attributes may."""
+ESCAPED = 8
+"""A character may take six bytes as JSON, in which a fact is told."""
 OPEN_JOURNEYS = 10_000
 """Journeys that one contact may have open in one flow: each event about it is held against all of them."""
 OPEN_BYTES = 32 << 20
@@ -29,11 +31,13 @@ def fitting(entry: Entry, commands: Sequence[Command], arrived: Input, largest: 
     Of an event, what would not fit at one place gives way to a dead letter. Raises MessageTooLarge for what
     follows from another input.
     """
-    weight = entry.untold + entry.weight
+    weight, heaviest = entry.untold + entry.weight, 0
     for command in commands:
         if type(command) is RecordFact:
-            weight += fact_weight(command.fact)
-    if weight <= largest // 8 and len(entry.enrolment.journeys) < OPEN_JOURNEYS:
+            load = fact_weight(command.fact)
+            weight, heaviest = weight + load, max(heaviest, load)
+    small = weight <= largest // 2 and heaviest <= largest // ESCAPED
+    if small and len(entry.enrolment.journeys) < OPEN_JOURNEYS:
         # Nothing that there is could be too much: it is so nearly always.
         return commands
     facts = [command for command in commands if isinstance(command, RecordFact)]
