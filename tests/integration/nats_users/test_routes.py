@@ -13,11 +13,20 @@ import pytest
 from nats.aio.client import Client
 from tests.unit.chart.conftest import Helm, find_helm
 
-from emailflow_operator.adapters.nats_keys import ACCOUNT, OPERATOR, new_key
+from emailflow_api.jetstream.naming import Role
+from emailflow_api.jetstream.ownership import StreamOwner
+from emailflow_api.jetstream.topology import streams
+from emailflow_api.plans import RuntimePlan
+from emailflow_operator.adapters.data_plane import DataPlane
+from emailflow_operator.adapters.servers import Servers
 from emailflow_operator.admission.certificate_making import Material, make
 from emailflow_operator.admission.certificate_policy import Lifetimes, Step
-from emailflow_operator.reconcile.nats_claims import accounts_conf, operator_claims, system_claims
+from emailflow_operator.control.account import Accounts
+from emailflow_operator.control.installation_keys import decoded, ensure_keys
+from emailflow_operator.errors import JetStreamRefused, NatsUnreachable
 from emailflow_runtime.adapters.nats_server import find_binary
+
+from .conftest import NAMES, Kubernetes
 
 WITHIN = 30
 ENEMY = """
@@ -52,22 +61,21 @@ def certificates(folder: Path) -> Material:
 
 
 class Cluster:
-    """Two of the chart's three servers, each in a folder of its own, and who else tries to be one."""
+    """Some of the chart's three servers, each in a folder of its own, and who else tries to be one."""
 
-    def __init__(self, folder: Path, config: str) -> None:
+    def __init__(self, folder: Path, config: str, *, count: int = 2) -> None:
+        self._count = count
         self._folder = folder
         self._config = config
         self._processes: list[asyncio.subprocess.Process] = []
         self.peers = free_ports(3)
-        self.monitors = free_ports(2)
-        self.clients = free_ports(2)
+        self.monitors = free_ports(3)
+        self.clients = free_ports(3)
         self.password = "0123456789abcdef"
         self.certificates = folder / "certificates"
         certificates(self.certificates)
-        operator, system = new_key(OPERATOR), new_key(ACCOUNT)
-        tokens = {system.public: operator.sign(system_claims(operator.public, system.public))}
-        root = operator.sign(operator_claims(operator.public, system.public))
-        self.accounts = accounts_conf(root, system.public, tokens)
+        self.kubernetes = Kubernetes()
+        self.accounts = ""
 
     def config(self, number: int, store: Path) -> str:
         """nats.conf as a pod would have it, but for ports and folders."""
@@ -84,7 +92,11 @@ class Cluster:
         return text
 
     async def start(self) -> None:
-        for number in range(2):
+        api: Any = self.kubernetes
+        await ensure_keys(api, "emailflow")
+        (found,) = self.kubernetes.there.values()
+        self.accounts = decoded(found)["accounts.conf"]
+        for number in range(self._count):
             folder = self._folder / f"server-{number}"
             folder.mkdir()
             (folder / "nats.conf").write_text(self.config(number, folder))
@@ -123,13 +135,17 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.1)
 
 
-@pytest.fixture
-async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
+def rendered_config() -> str:
+    """nats.conf of the chart for three servers."""
     program = find_helm()
     if program is None:
         pytest.skip("there is no helm: HELM, the PATH and EMAILFLOW_CLUSTER lead to none")
-    rendered = Helm(program)("nats.replicas=3")
-    made = Cluster(tmp_path, rendered.one("ConfigMap", "emailflow-nats")["data"]["nats.conf"])
+    return str(Helm(program)("nats.replicas=3").one("ConfigMap", "emailflow-nats")["data"]["nats.conf"])
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
+    made = Cluster(tmp_path, rendered_config())
     await made.start()
     yield made
     await made.stop()
@@ -179,3 +195,30 @@ async def test_another_server_is_let_in_by_none_of_them(cluster: Cluster, tmp_pa
 
     assert peers_of(cluster.monitors[0]) == {"emailflow-nats-1"}
     assert peers_of(monitor) == set()
+
+
+async def test_three_servers_take_accounts_and_replicated_streams(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, rendered_config(), count=3)
+    await cluster.start()
+    servers, api = Servers(), cluster.kubernetes
+    urls = ",".join(f"tls://127.0.0.1:{port}" for port in cluster.clients)
+    accounts = Accounts(api, "emailflow", servers, url=urls, share=1 << 30)  # type: ignore[arg-type]
+    accounts.authority = (cluster.certificates / "ca.crt").read_text()
+    wanted = streams(RuntimePlan(*NAMES), replicas=3, events_bytes=256 << 20)
+    try:
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    await accounts.set_account(StreamOwner(*NAMES), replicas=3)
+                    connection = await servers.connection(await accounts.server(NAMES))
+                    await DataPlane(connection, NAMES).ensure_streams(wanted)
+                    break
+                except (NatsUnreachable, JetStreamRefused):  # they have not found one another yet
+                    await asyncio.sleep(0.5)
+        backup = await servers.connection(await accounts.server(NAMES, Role.BACKUP))
+        there = {each["name"]: each["num_replicas"] for each in await backup.streams()}
+        assert there == {each["name"]: 3 for each in wanted}
+        assert await accounts.owners() == [StreamOwner(*NAMES)]
+    finally:
+        await servers.close()
+        await cluster.stop()
