@@ -3,7 +3,7 @@
 It decides nothing about whether the mail goes out. What can't be made is a MailProblem with a reason.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -13,6 +13,7 @@ from emailflow_api.expressions import Bindings
 from emailflow_api.plans import Address, PolicyPlan, ProviderPlan, Send, permissions
 from emailflow_runtime.app.catalog import Catalog
 from emailflow_runtime.app.ports import OutgoingMail, Renderer, RenderRequest
+from emailflow_runtime.core.consent import Consent, allows
 from emailflow_runtime.core.contact import is_address, kept_event_view
 from emailflow_runtime.core.identity import contact_key, normalize_address
 from emailflow_runtime.core.journey import Journey, Mail
@@ -77,13 +78,26 @@ class Recipients(NamedTuple):
         return tuple(dict.fromkeys((self.to, *self.cc, *self.bcc)))
 
 
+Asked = Callable[[str], Consent]
+"""What the address with this key has said."""
+
+
 class Composed(msgspec.Struct, frozen=True):
-    """A mail ready to be handed over, and the key of the address that it is for."""
+    """A mail ready to be handed over, and the key of the address that it is for.
+
+    `copies` are the keys of the addresses in `cc` and `bcc`; `left_out` is why one of them is not among them.
+    """
 
     outgoing: OutgoingMail
     address: str
     provider: ProviderPlan
     policy: PolicyPlan | None
+    copies: tuple[str, ...] = ()
+    left_out: str = ""
+
+    def reaches_only_willing(self, asked: Asked) -> bool:
+        """Whether every address in `cc` and `bcc` may still be mailed."""
+        return not any(allows(self.policy, asked(each)) for each in self.copies)
 
     def still_fits(self, draft: Draft) -> bool:
         """Whether the mail is to go out by what it was made by: that is what permitted it."""
@@ -99,8 +113,11 @@ class Composer:
         self._renderer = renderer
         self._keyring = keyring
 
-    async def compose(self, draft: Draft, at: int, signer: Signer | None) -> Composed:
-        """Raises MailProblem, or another EmailFlowError whose reason says what is wrong."""
+    async def compose(self, draft: Draft, at: int, signer: Signer | None, asked: Asked) -> Composed:
+        """The mail, without the addresses in `cc` and `bcc` that may not be mailed by their own consent.
+
+        Raises MailProblem, or another EmailFlowError whose reason says what is wrong.
+        """
         template = self._catalog.template(draft.step.template)
         if template is None:
             raise MailProblem("TemplateNotFound", f"there is no template {draft.step.template}")
@@ -109,9 +126,9 @@ class Composer:
             raise MailProblem("NoSender", "neither the step, the template nor the provider has a `from`")
         answers = draft.step.reply_to or template.reply_to
         _check_senders(draft.provider, sender, answers)
-        meant = self._recipients(draft, at)
+        meant, left_out = _willing(self._recipients(draft, at), draft.policy, asked)
         to, recipients = self._going(draft, meant)
-        address = contact_key("address", normalize_address(meant.to))
+        address = _key(meant.to)
         links = self._links(draft, address, at)
         rendered = await self._renderer.render(
             RenderRequest(template, meant.locale, self._context(draft, at, links))
@@ -138,7 +155,8 @@ class Composer:
         # In envelopes, too, internationalised domains are written in A-labels.
         everyone = tuple(mime.addr_spec(each, field="to") for each in recipients.everyone)
         outgoing = OutgoingMail(draft.mail.id, envelope_sender, everyone, message)
-        return Composed(outgoing, address, draft.provider, draft.policy)
+        copies = tuple(map(_key, (*recipients.cc, *recipients.bcc)))
+        return Composed(outgoing, address, draft.provider, draft.policy, copies, left_out)
 
     def _recipients(self, draft: Draft, at: int) -> Recipients:
         values = draft.values(at) if draft.program.texts else UNBOUND
@@ -214,6 +232,20 @@ class Composer:
                 raise MailProblem("ConfigMapNotFound", f"there is no {place}")
             files.append(mime.AttachedFile(name=each.name, content=content))
         return files
+
+
+def _key(address: str) -> str:
+    return contact_key("address", normalize_address(address))
+
+
+def _willing(meant: Recipients, policy: PolicyPlan | None, asked: Asked) -> tuple[Recipients, str]:
+    """The recipients without those in `cc` and `bcc` that have not consented, and why one was left out."""
+    if not meant.cc and not meant.bcc:
+        return meant, ""
+    refused = {each: allows(policy, asked(_key(each))) for each in (*meant.cc, *meant.bcc)}
+    cc = tuple(each for each in meant.cc if not refused[each])
+    bcc = tuple(each for each in meant.bcc if not refused[each])
+    return meant._replace(cc=cc, bcc=bcc), next(filter(None, refused.values()), "")
 
 
 def _check_senders(provider: ProviderPlan, sender: Address, answers: Sequence[str]) -> None:

@@ -22,7 +22,7 @@ from emailflow_runtime.app.needs import Needs, Transports, absence_in
 from emailflow_runtime.app.ports import Clock, MailTransport
 from emailflow_runtime.app.stores import Consents, EnrolmentKey
 from emailflow_runtime.core.commands import SendMail
-from emailflow_runtime.core.facts import ABSENT, PROVIDER, Gate
+from emailflow_runtime.core.facts import ABSENT, COPIES, PROVIDER, Gate
 from emailflow_runtime.core.gates import judge, passes
 from emailflow_runtime.core.inputs import AttemptPlanned, MailBroken, MailWithheld, OutcomeKnown
 from emailflow_runtime.core.journey import Mail
@@ -139,7 +139,9 @@ class Sender:
             draft = await self._mails.draft(key, mail)
             if draft is not None:
                 at = self._clock.now()
-                composed = await self._composer.compose(draft, at, self._transports.signer(draft.provider))
+                composed = await self._composer.compose(
+                    draft, at, self._transports.signer(draft.provider), self._consents.of
+                )
                 judge(self._gates.situation(draft, self._consents.of(composed.address), at))
         except Exception as error:  # noqa: BLE001 - it comes again when the mail is sent, and is handled there
             log.debug("a mail can't be made: %s", type(error).__name__)
@@ -209,7 +211,7 @@ class Sender:
         async with self._preparing:
             signer = self._transports.signer(draft.provider)
             try:
-                return await self._composer.compose(draft, self._clock.now(), signer)
+                return await self._composer.compose(draft, self._clock.now(), signer, self._consents.of)
             except Unavailable:
                 raise
             except EmailFlowError as error:
@@ -245,11 +247,15 @@ class Sender:
             raise _Held
         if not composed.still_fits(draft):
             raise Unavailable("its provider or its policy has changed: it is made again")
+        if not composed.reaches_only_willing(self._consents.of):
+            raise Unavailable("somebody in `cc` or `bcc` has left: it is made again")
         at = self._clock.now()
         verdicts = judge(self._gates.situation(draft, self._consents.of(composed.address), at))
         if not passes(verdicts):
             await self._gates.withhold(key, draft.mail.id, at, verdicts)
             return None
+        if composed.left_out:
+            verdicts = (*verdicts, Gate(COPIES, "Pass", composed.left_out))
         way = self._way(draft.provider)
         self._intended.add(mail)
         intent = await self._intend(key, draft, at, verdicts)

@@ -23,6 +23,8 @@ class Gate(msgspec.Struct, frozen=True, omit_defaults=True):
     until: int = 0
 
 
+COPIES = "copies"
+"""Says of a mail that went out why an address in `cc` or `bcc` did not get it."""
 PROVIDER = "provider"
 """The gate of mails that wait for their provider: it is down, busy, or has had enough for now."""
 

@@ -11,10 +11,12 @@ from msgspec.structs import replace
 from emailflow_api import plans as p
 from emailflow_runtime.adapters.in_memory.renderer import InProcessRenderer
 from emailflow_runtime.app.catalog import Catalog
-from emailflow_runtime.app.composing import Composer, Draft, MailProblem
+from emailflow_runtime.app.composing import Asked, Composer, Draft, MailProblem
 from emailflow_runtime.core.cloudevents.event import CloudEvent
+from emailflow_runtime.core.consent import Consent
 from emailflow_runtime.core.contact import Contact
 from emailflow_runtime.core.facts import Completed
+from emailflow_runtime.core.identity import contact_key
 from emailflow_runtime.core.journey import Journey, Mail
 from emailflow_runtime.core.links import Keyring
 from emailflow_runtime.core.program import CompiledProgram
@@ -72,15 +74,20 @@ def draft(step: p.Send, policy: p.PolicyPlan | None, provider: p.ProviderPlan) -
     return Draft(setting, journey, mail, step, program, provider, policy)
 
 
+def never_asked(_: str) -> Consent:
+    return Consent()
+
+
 async def compose(
     step: p.Send = SEND,
     policy: p.PolicyPlan | None = OPEN,
     provider: p.ProviderPlan = RELAY,
     template: p.TemplatePlan = HELLO,
+    asked: Asked = never_asked,
 ) -> Any:
     catalog = Catalog(plans(step, policy or OPEN, provider, templates={"shop/hello": template}))
     composer = Composer(catalog, InProcessRenderer(), Keyring({"k": b"a key that is long enough"}))
-    return await composer.compose(draft(step, policy, provider), 0, None)
+    return await composer.compose(draft(step, policy, provider), 0, None, asked)
 
 
 async def test_an_author_sees_all_that_is_mapped_of_a_contact() -> None:
@@ -91,7 +98,7 @@ async def test_an_author_sees_all_that_is_mapped_of_a_contact() -> None:
     seen = seen._replace(setting=replace(seen.setting, contact=known))
     catalog = Catalog(plans(templates={"shop/hello": shows}))
     composer = Composer(catalog, InProcessRenderer(), Keyring({"k": b"a key that is long enough"}))
-    message = (await composer.compose(seen, 0, None)).outgoing.message.decode()
+    message = (await composer.compose(seen, 0, None, never_asked)).outgoing.message.decode()
     assert f"{ANA} 90k boss@example.com" in message
 
 
@@ -154,6 +161,29 @@ async def test_a_mail_to_the_contact_needs_no_permission_however_it_is_said() ->
 async def test_with_other_recipients_they_all_get_it() -> None:
     said = replace(ELSEWHERE, cc=("contact.email",))
     assert (await compose(said, OPEN)).outgoing.recipients == ("boss@example.com", ANA)
+
+
+BOSS = contact_key("address", "boss@example.com")
+
+
+def boss_left(address: str) -> Consent:
+    return Consent({"open": address != BOSS})
+
+
+@pytest.mark.parametrize("field", ["cc", "bcc"])
+async def test_who_gets_a_copy_has_to_consent_as_well(field: str) -> None:
+    said, asks = replace(SEND, **{field: ("event.data.boss",)}), replace(OPEN, consent="OptOut")
+    assert (await compose(said, asks)).outgoing.recipients == (ANA, "boss@example.com")
+    composed = await compose(said, asks, asked=boss_left)
+    assert composed.outgoing.recipients == (ANA,)
+    assert b"boss" not in composed.outgoing.message.partition(b"\r\n\r\n")[0]
+    assert composed.left_out == "Unsubscribed"
+
+
+async def test_a_copy_that_is_not_wanted_any_more_makes_the_mail_anew() -> None:
+    composed = await compose(replace(SEND, cc=("event.data.boss",)), replace(OPEN, consent="OptOut"))
+    assert composed.reaches_only_willing(never_asked)
+    assert not composed.reaches_only_willing(boss_left)
 
 
 async def test_a_mail_goes_out_only_by_what_permitted_it() -> None:
