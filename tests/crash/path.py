@@ -32,9 +32,11 @@ PATH = (
     "app/desk",
     "app/enrolments",
     "app/flow_runner",
+    "app/gatekeeper",
     "app/ingest",
     "app/inhand",
     "app/lanes",
+    "app/mails",
     "app/ownership",
     "app/portions",
     "app/progress",
@@ -83,8 +85,13 @@ HARMLESS: dict[str, frozenset[str]] = {
             "app/progress feed.standing",
             "app/recovery Recovery.relay_again self._desk.recall",
             "app/recovery self._desk.entry",
-            "app/sender self._desk.setting",
-            "app/sender self._desk.entry",
+            "app/backlog self._read_names",
+            "app/gatekeeper self._mails.asked",
+            "app/gatekeeper self._mails.journey",
+            "app/mails self._desk.setting",
+            "app/mails self._desk.entry",
+            "app/sender self._mails.draft",
+            "app/sender self._mails.journey",
             "app/sender runner.passed",
             "app/shard self._barrier.end",
             "app/shard self._desk.entry",
@@ -145,13 +152,13 @@ HARMLESS: dict[str, frozenset[str]] = {
     "opens or closes a connection": frozenset(
         {
             "adapters/jetstream/connection client.connect",
-            "adapters/jetstream/wire self._connect",
             "adapters/jetstream/connection client.close",
             "adapters/jetstream/connection self.client.flush",
             "adapters/jetstream/connection self.client.close",
             "adapters/smtp/opening connection.upgrade",
             "adapters/smtp/connection self._loop.start_tls",
             "adapters/smtp/transport self._pool.close",
+            "adapters/smtp/transport SmtpTransport.check self._opener.open",
         }
     ),
     "gives back early what the next owner gets anyway": frozenset(
@@ -166,7 +173,6 @@ HARMLESS: dict[str, frozenset[str]] = {
     ),
     "makes what was lost with nats-server, or lives for one scan": frozenset(
         {
-            "adapters/jetstream/lease_bucket self._connection.api",
             "adapters/jetstream/scan self._connection.api",
             "adapters/jetstream/scan self._connection.wire.send",
             "adapters/jetstream/scan scan.end",
@@ -179,6 +185,7 @@ HARMLESS: dict[str, frozenset[str]] = {
     "decides in memory; what follows is the commit's, which has its points": frozenset(
         {
             "app/flow_runner self._replayer.replay",
+            "app/gatekeeper Gatekeeper.wait_for self._desk.decide",
             "app/sender Sender._park self._desk.decide",
             "app/shard Shard._harmless self._desk.decide",
             "app/timers Timers._wake_alone self._desk.decide",
@@ -192,6 +199,9 @@ HARMLESS: dict[str, frozenset[str]] = {
             "adapters/jetstream/state_store self._epoch.look",
             "adapters/jetstream/state_store self._epoch.renew",
             "app/ownership holding.shard.run",
+            "app/sender self._gates.wait_for",
+            "app/sender self._gates.withheld",
+            "app/sender self._gates.withhold",
             "app/shard Shard._abandon self._desk.decide",
             "app/shard self._one_by_one.begin",
         }

@@ -139,7 +139,7 @@ class Sending(Enum):
     """From a mail that was asked for to its recorded outcome."""
 
     MAIL_COMPOSED = _after("app/sender", "Sender._compose", "self._composer.compose")
-    MAIL_WITHHELD = _after("app/sender", "Sender._withhold", "self._desk.decide", CONSENT, beside=True)
+    MAIL_WITHHELD = _after("app/gatekeeper", "Gatekeeper.withhold", "self._desk.decide", CONSENT, beside=True)
     MAIL_BROKEN = _after("app/sender", "Sender._broken", "self._desk.decide", BROKEN, beside=True)
     INTENT_DECIDED = _after("app/sender", "Sender._intend", "self._desk.decide")
     INTENT_COMMITTED = _after("app/sender", "Sender._intend", "self._desk.committed", unknown=True)
@@ -150,7 +150,7 @@ class Sending(Enum):
     SMTP_OPENED = _after(_SMTP, "SmtpTransport._on_a_session", "self._opener.open", unknown=True)
     SMTP_ANSWERED = _after(_SMTP, "SmtpTransport._transact", "session.connection.converse", unknown=True)
     HANDED_OVER = _after("app/sender", "Sender._hand_over", "self._lanes.to(provider).watch", unknown=True)
-    OUTCOME_DECIDED = _after("app/sender", "Sender._attempt", "self._desk.decide", unknown=True)
+    OUTCOME_DECIDED = _after("app/sender", "Sender._record", "self._desk.decide", unknown=True)
 
 
 class Owning(Enum):

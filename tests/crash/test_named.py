@@ -12,7 +12,7 @@ from tests.crash.points import POINTS
 PAGE = Path(__file__).parents[2] / "docs/explanation/crash-safety.md"
 PURE = re.compile(
     r"asyncio\.(timeout|timeout_at|TaskGroup)|lane\.slot|self\._one_by_one\.holding"
-    r"|scanning|self\._(group|reconnected|question|preparing|turn|opening|goodbye|handing_over)"
+    r"|scanning|self\._(group|reconnected|question|preparing|turn|opening|goodbye|handing_over|searching|slots)"
 )
 """What `async with` may enter: it waits, or it is a function of the path."""
 

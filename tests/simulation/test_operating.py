@@ -27,6 +27,9 @@ class Line:
         self.loses = lambda subject: False
         self._subject = ""
 
+    def chance(self, _):
+        return False
+
     def note(self, _, subject="", *__):
         self._subject = subject
 
