@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from tests.e2e import cluster, events
 from tests.e2e.certificates import given_certificate
-from tests.e2e.cluster import CHART, Sink, kubectl, refused, run, wait
+from tests.e2e.cluster import CHART, Sink, get, in_pod, kubectl, refused, run, wait
 from tests.e2e.conftest import NAMESPACE, apply_example, image_values, start_producer
 
 APART = "apart"
@@ -74,6 +74,26 @@ def may(verb: str, what: str, namespace: str) -> bool:
         run("kubectl", "auth", "can-i", verb, what, "-n", namespace, f"--as={OPERATOR}").stdout.strip()
         == "yes"
     )
+
+
+JOIN = """
+import socket, ssl, sys
+trusting = ssl.create_default_context()
+trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+with socket.create_connection((sys.argv[1], 6222), timeout=30) as plain:
+    try:
+        with trusting.wrap_socket(plain) as route:
+            route.sendall(b'CONNECT {"verbose":true}\\r\\nPING\\r\\n')
+            print(route.recv(65536))
+    except (ssl.SSLError, ConnectionError) as refusal:
+        print(refusal)
+"""
+
+
+def test_no_pod_joins_the_servers_of_nats(apart: str) -> None:
+    for number in range(3):
+        address = get("pod", f"emailflow-nats-{number}", NAMESPACE)["status"]["podIP"]
+        assert "certificate required" in in_pod(APART, apart, JOIN, address)
 
 
 def test_it_has_rights_in_the_namespaces_that_it_serves_only(apart: str) -> None:
