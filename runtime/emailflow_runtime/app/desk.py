@@ -161,10 +161,10 @@ class Desk:
         if isinstance(arrived, EventArrived) and not self._catalog.may_read(setting.flow, arrived.event):
             return ()
         entry = await self._enrolments.fetch(key)
-        if entry.enrolment.partial and isinstance(arrived, EventArrived):
-            await self._enrolments.bring_back(entry, needed_places(setting, arrived))
         if entry.untold > self._most_untold and isinstance(arrived, EventArrived):
             await self._until_told(entry)
+        if entry.enrolment.partial and isinstance(arrived, EventArrived):
+            await self._enrolments.bring_back(entry, needed_places(setting, arrived))
         reacted = react(setting, entry.enrolment, arrived, delivery or Delivery())
         commands = tuple(fitting(entry, reacted, arrived, self._relay.largest))
         self._apply(key, entry, setting, arrived, commands)
@@ -172,9 +172,14 @@ class Desk:
 
     async def _until_told(self, entry: Entry) -> None:
         """Return when so little of an enrolment is not in EVENTS that its records can carry more."""
-        while entry.untold > self._most_untold:
-            self._told.clear()
-            await self._told.wait()
+        # It must be the one that everybody else knows until then, though nothing of it is under way any more.
+        entry.in_flight += 1
+        try:
+            while entry.untold > self._most_untold:
+                self._told.clear()
+                await self._told.wait()
+        finally:
+            entry.in_flight -= 1
 
     async def adopt(self, record: Record, sequence: int) -> None:
         """Take up the facts that this record, committed at a STATE sequence, may not have relayed."""

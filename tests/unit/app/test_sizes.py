@@ -1,17 +1,20 @@
 """Sizes: whatever comes in whatever order, no message is larger than NATS takes, and nothing stops for it."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emailflow_api import plans as p
+from emailflow_runtime.adapters.in_memory.event_log import InMemoryEventLog
+from emailflow_runtime.app.enrolments import Entry
 from emailflow_runtime.app.fitting import ENVELOPE, OPEN_BYTES
+from emailflow_runtime.app.stores import LogEntry
 from emailflow_runtime.core.cloudevents.event import CloudEvent
 from emailflow_runtime.core.facts import Entered
-from emailflow_runtime.core.journey import Journey, Record, decode_record, encode_record
+from emailflow_runtime.core.journey import Enrolment, Journey, Record, decode_record, encode_record
 
 from .deciding import ANA, FLOW, HOUR, KEY, LEFT, Deciding, Owner
 
@@ -67,6 +70,35 @@ async def test_many_large_events_that_restart_one_journey_are_decided_on_as_fact
         assert [each.event.id for each in await owner.journeys()] == ["259"]
     assert not around.broker.letters
     assert largest(around) < MIB
+
+
+class Crowding(InMemoryEventLog):
+    """Facts are out, and at that moment memory is needed for somebody else."""
+
+    def __init__(self, around: Deciding, owner: Owner) -> None:
+        super().__init__(around.broker)
+        self._enrolments = owner.enrolments
+        self._enrolments._most = 0
+
+    async def append(self, entries: Sequence[LogEntry]) -> None:
+        await super().append(entries)
+        somebody = Entry(Enrolment(flow=FLOW, contact="b" * 32))
+        asyncio.get_running_loop().call_soon(self._enrolments._evict, somebody)
+
+
+async def test_whom_an_event_waits_for_stays_in_memory_until_it_is_decided_on() -> None:
+    around = Deciding(HOUR, reentry="Restart", largest=MIB)
+    async with around.owner() as owner:
+        owner.relay._log = Crowding(around, owner)
+        await owner.take(1, data={"x": "y" * 500_000})
+        await owner.take(2, data={"x": "y" * 500_000})
+        # What STATE had before that event would let the first journey be ended a second time.
+        await owner.take(3)
+        await owner.settled()
+    told = [each.content.event for each in around.broker.events.messages]
+    ends = [each.id for each in told if each.type.endswith("exited")]
+    assert len(ends) == 2
+    assert len(set(ends)) == 2
 
 
 async def test_what_no_fact_could_tell_of_is_a_dead_letter_and_others_go_on() -> None:
