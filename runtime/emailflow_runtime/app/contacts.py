@@ -35,6 +35,8 @@ BYTES = 32 << 20
 """What the contacts of a shard may take in memory together, apart from those that are being written."""
 EXPANDED = 8
 """Traits take so much more in memory than in a message."""
+PASSED_OVER = 8
+"""Contacts that are being written which one look for others meets."""
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +49,6 @@ class Contacts:
         self._writer = writer
         self._most = most
         self._bytes = 0
-        self._look_from = most
         self._weights: dict[str, int] = {}
         self._known: OrderedDict[str, Contact] = OrderedDict()
         self._writing: dict[str, int] = {}
@@ -104,16 +105,20 @@ class Contacts:
         cost = 600 + EXPANDED * weight
         self._bytes += cost - self._weights.get(contact.key, 0)
         self._weights[contact.key] = cost
-        if self._bytes > self._look_from:
+        if self._bytes > self._most:
             self._evict(contact.key)
 
     def _evict(self, used: str) -> None:
-        for key in [key for key in self._known if key not in self._writing and key != used]:
-            if self._bytes <= self._most * 9 // 10:
-                break
-            del self._known[key]
-            self._bytes -= self._weights.pop(key)
-        self._look_from = max(self._most, self._bytes + self._most // 10)
+        """As enrolments are let go of."""
+        passed = 0
+        while self._bytes > self._most and self._known and passed < PASSED_OVER:
+            key = next(iter(self._known))
+            if key in self._writing or key == used:
+                self._known.move_to_end(key)
+                passed += 1
+            else:
+                del self._known[key]
+                self._bytes -= self._weights.pop(key)
 
 
 class ContactReader:

@@ -348,6 +348,9 @@ class Desk:
             # The relay keeps the order of the commits, so these are the oldest.
             entry.told(journey.instance, len(made))
             self._told.set()
+            if entry.idle:
+                # From here on it may go, which nothing else may say for long.
+                self._enrolments.weigh(entry)
 
         return Parcel(sequence, [LogEntry(event, contact, self._shard) for event in events], published)
 

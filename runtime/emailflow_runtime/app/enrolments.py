@@ -23,7 +23,8 @@ BYTES = 64 << 20
 """What the entries of a shard may cost together, but for those that have to stay."""
 EXPANDED = 5
 """A usual small event takes so much more in memory than on the wire, parsed."""
-
+PASSED_OVER = 8
+"""Entries that have to stay which one look for others meets."""
 
 UNREADABLE = 1000
 """Enrolments that can't be read, of which it is known."""
@@ -93,7 +94,6 @@ class Enrolments:
         self._store = store
         self._most = most
         self._bytes = 0
-        self._look_from = most
         self._entries: OrderedDict[EnrolmentKey, Entry] = OrderedDict()
         self._loading: dict[EnrolmentKey, asyncio.Future[None]] = {}
         self._unreadable: dict[EnrolmentKey, RecordUnreadable] = {}
@@ -177,13 +177,17 @@ class Enrolments:
         cost = entry.cost
         self._bytes += cost - entry.counted
         entry.counted = cost
-        if self._bytes > self._look_from:
+        if self._bytes > self._most:
             self._evict(entry)
 
     def _evict(self, used: Entry) -> None:
-        for key in [key for key, entry in self._entries.items() if entry.idle and entry is not used]:
-            if self._bytes <= self._most * 9 // 10:
-                break
-            self._bytes -= self._entries.pop(key).counted
-        # Where nothing may go now, it is not looked for again at each step.
-        self._look_from = max(self._most, self._bytes + self._most // 10)
+        """Let go of those that were used longest ago. Those that have to stay count as used, and few of them
+        are met at each look, so that it costs next to nothing where all have to."""
+        passed = 0
+        while self._bytes > self._most and self._entries and passed < PASSED_OVER:
+            key, entry = next(iter(self._entries.items()))
+            if entry.idle and entry is not used:
+                self._bytes -= self._entries.pop(key).counted
+            else:
+                self._entries.move_to_end(key)
+                passed += 1

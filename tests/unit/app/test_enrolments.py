@@ -59,6 +59,19 @@ async def test_what_is_kept_is_bounded_by_what_it_weighs() -> None:
     assert enrolments.get(("shop_cart", "c0-0")) is None
 
 
+async def test_after_a_time_in_which_nothing_could_go_no_more_is_kept_than_before() -> None:
+    enrolments = Enrolments(Full(), most=2_000_000)  # type: ignore[arg-type] # as above
+    held = []
+    for number in range(50):
+        held.append(await enrolments.fetch(("shop_cart", f"held{number}")))
+        held[-1].in_flight += 1
+    assert len(enrolments) == 50
+    for entry in held:
+        entry.in_flight -= 1
+    enrolments.weigh(held[-1])
+    assert len(enrolments) * 100_000 <= 2_000_000
+
+
 async def test_what_is_not_on_disk_yet_stays_whatever_it_weighs() -> None:
     enrolments = Enrolments(Full(), most=2_000_000)  # type: ignore[arg-type] # as above
     held = [await enrolments.fetch(("shop_cart", f"held{number}")) for number in range(50)]
