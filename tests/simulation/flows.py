@@ -4,12 +4,16 @@
 `IN_ORDER` the results, too, depend on nothing else: for them the oracles know what must have come out.
 """
 
+from tests.simulation import floods
+
 from emailflow_api import plans as p
 
 SIGNED_UP = "com.example.user.signed_up"
 VIEWED = "com.example.page.viewed"
 CART = "com.example.cart.updated"
 ORDER = "com.example.order.placed"
+HONEST = ("ana@example.com", "Ben@example.com", "cy@example.com")
+"""Who is in every world, and has not said that he wants no mail."""
 LATER = 3 * 3600
 """Seconds that a cart waits: longer than events come."""
 
@@ -87,21 +91,27 @@ POLICIES = {
         name="orders", topic="orders", consent="None", transactional=True, users=("shop",)
     ),
 }
-POLICY = {"receipt": "orders"}
+POLICY = {"receipt": "orders", **floods.POLICY}
 IN_ORDER = ("welcome", "cart", "receipt", "thanks")
 ENTERED_IN_ORDER = (*IN_ORDER, "nudge")
 RETRY = p.Retry(max_attempts=4, backoff="PT10S", max_backoff="PT2M", give_up_after="PT2H")
 
 
-def plans(shards=1):
+def programs(*, flooded=False):
+    """By flow; `flooded`: also those that only worlds with an adversary have."""
+    return {**PROGRAMS, **floods.PROGRAMS} if flooded else PROGRAMS
+
+
+def plans(shards=1, *, flooded=False):
     """What the world's runtime serves."""
-    revisions = {name: p.content_hash(program) for name, program in PROGRAMS.items()}
+    served = programs(flooded=flooded)
+    revisions = {name: p.content_hash(program) for name, program in served.items()}
     flows = {
         f"shop/{name}": p.FlowPlan(
             namespace="shop",
             name=name,
             revision=revision,
-            reentry=REENTRY[name],
+            reentry={**REENTRY, **floods.REENTRY}[name],
             policy=POLICY.get(name, "offers"),
         )
         for name, revision in revisions.items()
@@ -116,7 +126,7 @@ def plans(shards=1):
             undeclared_readers=("shop",),
         ),
         flows=flows,
-        programs={revisions[name]: program for name, program in PROGRAMS.items()},
+        programs={revisions[name]: program for name, program in served.items()},
         templates={
             "shop/mail": p.TemplatePlan(
                 namespace="shop", name="mail", subject="Hi", format="html", body="<p>{{ journey.step }}</p>"

@@ -8,6 +8,7 @@ import asyncio
 import contextvars
 import hashlib
 import random
+from collections import Counter
 
 from tests.simulation.loop import PROCESS
 
@@ -59,6 +60,14 @@ class Network:
         """By state and epoch: the store that has claimed it."""
         self.strangers = []
         """Writes that were accepted from somebody else than who had claimed the epoch."""
+        self.largest = 0
+        """Bytes of the largest message that was sent."""
+        self.oversized = []
+        """Messages that nats-server would not have taken: their size, and what they are."""
+        self.answers = Counter()
+        """What nats-server had to bound, how often."""
+        self.look = _nothing
+        """Called whenever an owner has stored something."""
         self.lease_clock = LeaseClock(loop)
         self.strike = None
         """Called with a process that has just done something, when it is to be struck there."""
@@ -78,6 +87,12 @@ class Network:
     def trace_hash(self):
         """Equal traces have equal hashes."""
         return hashlib.sha256("\n".join(map(repr, self.trace)).encode()).hexdigest()[:16]
+
+    def take_size(self, size, most, what):
+        """A message of this size reaches the server."""
+        self.largest = max(self.largest, size)
+        if size > most:
+            self.oversized.append((size, what))
 
     # --- weather ------------------------------------------------------------------------------------
 
@@ -180,6 +195,10 @@ class Network:
             result, settle = error, _raise
         if not lost:
             self.loop.call_later(self.lag() + late, settle, answer, result)
+
+
+def _nothing():
+    pass
 
 
 def _give(answer, result):

@@ -3,9 +3,10 @@
 from collections import defaultdict
 
 from msgspec.structs import replace
-from tests.simulation import change_oracles, flows, revisions
+from tests.simulation import adversary_oracles, change_oracles, floods, flows, revisions
 from tests.simulation.world import SUPPRESSED
 
+from emailflow_api import plans as p
 from emailflow_runtime.core import facts as f
 from emailflow_runtime.core.commands import IgnoreEvent, RecordFact
 from emailflow_runtime.core.consent import read_consent
@@ -14,10 +15,17 @@ from emailflow_runtime.core.evolve import evolve, fold
 from emailflow_runtime.core.identity import contact_key, normalize_address
 from emailflow_runtime.core.inputs import EventArrived
 from emailflow_runtime.core.journey import Enrolment
+from emailflow_runtime.core.program import CompiledProgram
 from emailflow_runtime.core.publication import read_fact
 from emailflow_runtime.core.reactions.course import Setting
 from emailflow_runtime.core.reactions.react import react
 
+PLANS = flows.plans(flooded=True)
+TYPES = {**revisions.TYPES, **floods.TYPES}
+PROGRAMS = {
+    **revisions.COMPILED,
+    **{p.content_hash(each): CompiledProgram(each) for each in floods.PROGRAMS.values()},
+}
 SETTLED = (f.MailAccepted, f.MailSkipped, f.MailFailed, f.MailUnknown)
 
 
@@ -188,6 +196,8 @@ def shards_are_shared_evenly_in_the_end(story):
 
 def nothing_was_given_up(story):
     for letter in story.world.broker.letters:
+        if adversary_oracles.is_due(letter):
+            continue
         story.found("a dead letter:", letter.reason, letter.message)
 
 
@@ -195,7 +205,7 @@ def journeys_are_those_of_a_serial_run(story):
     """For flows that depend on the order of the log only: who entered, and how it ended."""
     entries, results = serial(story)
     entered = {(story.flow[fact.journey], *_entry(fact)) for fact in story.of_kind(f.Entered)}
-    for each in entries - entered:
+    for each in entries - entered - adversary_oracles.refused(story):
         story.found("a journey is missing:", each)
     for each in entered - entries:
         if each[0] in _steady(story):
@@ -208,7 +218,9 @@ def journeys_are_those_of_a_serial_run(story):
 
 def _steady(story):
     """The flows that people enter by the order of the log alone."""
-    return [name for name in flows.ENTERED_IN_ORDER if name not in story.world.changes.unsteady]
+    flooded = floods.PROGRAMS if story.world.features.adversary else ()
+    names = (*flows.ENTERED_IN_ORDER, *flooded)
+    return [name for name in names if name not in story.world.changes.unsteady]
 
 
 def _entry(fact):
@@ -221,14 +233,14 @@ def serial(story):
     entered = {(story.flow[fact.journey], *_entry(fact)): fact.revision for fact in story.of_kind(f.Entered)}
     entries, results = set(), {}
     for name in _steady(story):
-        first, types = flows.plans().flows[f"shop/{name}"], revisions.TYPES[name]
+        first, types = PLANS.flows[f"shop/{name}"], TYPES[name]
         enrolments = {}
         for sequence, at, entry in story.entries:
             if not entry.contact or entry.event.type not in types:
                 continue
             key = (name, entry.contact, entry.event.source, entry.event.id)
             plan = replace(first, revision=entered.get(key, first.revision))
-            setting = Setting(flow=plan, programs=revisions.COMPILED, contact=Contact(entry.contact))
+            setting = Setting(flow=plan, programs=PROGRAMS, contact=Contact(entry.contact))
             enrolment = enrolments.setdefault(entry.contact, Enrolment(first.id, entry.contact))
             arrived = EventArrived(at=at, event=entry.event, sequence=sequence)
             for fact in _apply(enrolment, react(setting, enrolment, arrived)):
@@ -275,6 +287,8 @@ ORACLES = (
 def problems(world):
     """Everything that is wrong with this world, in words; empty: nothing."""
     story = Story(world)
-    for oracle in (*ORACLES, *(change_oracles.ORACLES if world.features.changes else ())):
+    changed = change_oracles.ORACLES if world.features.changes else ()
+    flooded = adversary_oracles.ORACLES if world.features.adversary else ()
+    for oracle in (*ORACLES, *changed, *flooded):
         oracle(story)
     return story.problems

@@ -4,14 +4,18 @@ Each stands for a mistake that a change could bring. The simulation has to find 
 was planted for an oracle, in the words of that oracle.
 """
 
+import asyncio
 import types
 from typing import NamedTuple
 
 from msgspec.structs import replace
-from tests.simulation import ports
+from tests.simulation import limits, ports
+from tests.simulation.answering import Reader
 from tests.simulation.provider import Transport
 
+from emailflow_runtime.adapters.jetstream.connection import TooMany
 from emailflow_runtime.app.ownership import View
+from emailflow_runtime.app.stores import PutSeen
 from emailflow_runtime.core.consent import Consent
 from emailflow_runtime.core.outcomes import Unknown
 
@@ -89,6 +93,46 @@ class TrustfulState(ports.State):
     """Goes on under its old epoch, as if what was not answered could not come any more."""
 
     async def renew(self):
+        pass
+
+
+class UnpagedReader(Reader):
+    """Gives up, after a while, where nats-server has more than it gives at once."""
+
+    async def _matching(self, pattern):
+        await asyncio.sleep(60)
+        raise TooMany("more messages match than one request may get")
+
+
+class UnpagedState(ports.PagedState):
+    reader = UnpagedReader
+
+
+class OversizedState(ports.PagedState):
+    """Sends whatever is to be stored."""
+
+    def check(self, sizes):
+        pass
+
+
+class OversizedLog(ports.Log):
+    """Does not ask how much the server takes."""
+
+    largest = 8 << 20
+
+
+class ForgetfulState(ports.PagedState):
+    """Keeps in memory only which events have changed nothing."""
+
+    async def commit(self, changes):
+        forgotten = [replace(each, hashes=()) if isinstance(each, PutSeen) else each for each in changes]
+        return await super().commit(forgotten)
+
+
+class LosingLetters(ports.Letters):
+    """Keeps no dead letters."""
+
+    async def keep(self, letter):
         pass
 
 
@@ -227,6 +271,11 @@ class LazyConnection(ports.Connection):
         return await super().api(subject, body)
 
 
+def unbounded(name):
+    """What should be bounded isn't."""
+    return make(SMALL={**limits.SMALL, name: 1_000_000})
+
+
 class Planted(NamedTuple):
     """`finds`: words of the oracle that finds it, empty: whichever does; `worlds`: those in which it can show
     at all, by their features."""
@@ -272,4 +321,22 @@ PLANTED = {
     "a consumer knows of no other exits": Planted(
         make(Connection=LazyConnection), "an exit was overtaken", "changes"
     ),
+    "what is too much at once is not asked for in parts": Planted(
+        make(PagedState=UnpagedState), "somebody else waited", "adversary"
+    ),
+    "sizes are not looked at": Planted(
+        make(PagedState=OversizedState, Log=OversizedLog), "bytes went to NATS", "adversary"
+    ),
+    "what was ignored is in memory only": Planted(
+        make(PagedState=ForgetfulState), "a journey should not be: ('form'", "adversary"
+    ),
+    "a dead letter is not kept": Planted(
+        make(Letters=LosingLetters), "a journey is missing: ('ticket'", "adversary"
+    ),
+    "any number of journeys may be open": Planted(
+        unbounded(limits.OPEN_JOURNEYS), "open journeys of", "adversary"
+    ),
+    "open journeys may weigh anything": Planted(unbounded(limits.OPEN_BYTES), "bytes of (", "adversary"),
+    "ended journeys stay in memory": Planted(unbounded(limits.ENDED), "ended journeys of", "adversary"),
+    "types of events are remembered without end": Planted(unbounded(limits.TYPES), "of types", "adversary"),
 }

@@ -8,7 +8,8 @@ import sys
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from tests.simulation import ports
+from tests.simulation import limits, ports
+from tests.simulation.features import features
 from tests.simulation.loop import Deadlock, Livelock, run
 from tests.simulation.oracles import problems
 from tests.simulation.world import World
@@ -44,8 +45,9 @@ def play(seed, *, make=ports, faults=True):
         await world.run()
         return problems(world)
 
+    flooded = faults and features(seed).adversary
     try:
-        with quiet():
+        with quiet(), limits.kept(make.SMALL if flooded else {}):
             found = run(main, seed)
     except (Deadlock, Livelock) as error:
         found = [f"{type(error).__name__}: {error}"]

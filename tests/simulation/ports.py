@@ -6,7 +6,10 @@ it, and neither does this; what the port may show, it shows.
 
 import asyncio
 
+from tests.simulation.answering import Paged
 from tests.simulation.kv import Plans, Reports
+from tests.simulation.leasing import Leases
+from tests.simulation.limits import SMALL
 from tests.simulation.loop import PROCESS
 from tests.simulation.network import TIMEOUT
 from tests.simulation.operating import Connection
@@ -16,14 +19,15 @@ from tests.simulation.views import Catalog
 from emailflow_runtime.adapters.in_memory.buckets import InMemoryAliases, InMemoryConsents
 from emailflow_runtime.adapters.in_memory.event_log import InMemoryEventLog
 from emailflow_runtime.adapters.in_memory.feed import InMemoryFeed, InMemoryFeeds
-from emailflow_runtime.adapters.in_memory.lease_bucket import InMemoryLeases
 from emailflow_runtime.adapters.in_memory.state_store import InMemoryStateStore
 from emailflow_runtime.app.ownership import Ownership
 from emailflow_runtime.app.stores import PutRecord, belong_together
 from emailflow_runtime.core.consent import Consent
-from emailflow_runtime.errors import Unavailable
+from emailflow_runtime.core.weights import event_weight
+from emailflow_runtime.errors import MessageTooLarge, Unavailable
 
 __all__ = [
+    "SMALL",
     "Aliases",
     "Catalog",
     "Connection",
@@ -33,6 +37,7 @@ __all__ = [
     "Letters",
     "Log",
     "Ownership",
+    "PagedState",
     "Plans",
     "Reports",
     "State",
@@ -51,14 +56,21 @@ class Log(InMemoryEventLog):
         self._network = network
 
     async def append(self, entries):
+        self.check([event_weight(entry.event) for entry in entries])
         if self._network.chance(0.01) and len(entries) > 1:
             # A few go one by one, and the connection may break between two of them.
             await self._append(entries[: self._network.random.randrange(1, len(entries))])
         await self._append(entries)
 
+    def check(self, sizes):
+        """As the adapter does, before anything is sent."""
+        if max(sizes, default=0) > self.largest:
+            raise MessageTooLarge(f"expected at most {self.largest} bytes, got {max(sizes)}")
+
     async def _append(self, entries):
         def effect():
             for entry in entries:
+                self._network.take_size(event_weight(entry.event), self._broker.largest, entry.event.type)
                 self._broker.append(entry)
             self._network.note("append", [(entry.event.source, entry.event.id) for entry in entries])
 
@@ -183,6 +195,10 @@ class State(InMemoryStateStore):
         found = await read(*arguments)
         await self._network.insist(name, lambda: None)
         return found
+
+
+class PagedState(Paged, State):
+    """The port StateStore of worlds in which nats-server's bounds count."""
 
 
 def _summary(change):
@@ -341,47 +357,3 @@ class Consents(InMemoryConsents):
 
     def _hear(self, address, topic):
         self._known.setdefault(address, {})[topic] = self._broker.consents[address][topic]
-
-
-class Leases(InMemoryLeases):
-    """The port Leases."""
-
-    def __init__(self, state, replica, network):
-        super().__init__(state, replica)
-        self._network = network
-
-    async def listen(self):
-        self.state.hearers.append(self._hear_later)
-
-    def _hear_later(self, key, holder):
-        loop = asyncio.get_running_loop()
-        loop.call_later(self._network.lag(), self.hear, key, holder, context=self._network.world)
-
-    async def read(self):
-        await self._network.lease_clock.awake.wait()
-        return await self._network.call("leases", self.state.view)
-
-    async def announce(self):
-        await self._put(f"member.{self.replica}", self.replica)
-
-    async def withdraw(self):
-        await self._put(f"member.{self.replica}", "")
-
-    async def _put(self, key, holder):
-        self._say(key, holder)
-        await self._network.call("member", lambda: self.state.put(key, holder))
-
-    async def take(self, shard, revision):
-        return await self._swap(shard, revision, self.replica)
-
-    async def release(self, shard, revision):
-        await self._swap(shard, revision, "")
-
-    async def _swap(self, shard, revision, holder):
-        def effect():
-            taken = self.state.swap(shard, revision, holder)
-            self._network.note("lease", shard, self.replica, holder, revision, taken)
-            return taken
-
-        self._say(f"shard.{shard}", holder)
-        return await self._network.call("lease", effect)

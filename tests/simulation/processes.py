@@ -152,8 +152,9 @@ class Owner(Process):
 
     async def _main(self):
         world = self._world
-        self.store = world.make.State(world.broker.states[0], world.network)
+        self.store = world.new_store(0)
         self.shards[0] = Shard(0, self.store, self._outside())
+        world.adversary.narrow(self.shards[0])
         await self.shards[0].run()
 
     def _finish(self):
@@ -186,8 +187,9 @@ class Replica(Process):
 
     def _shard(self, index, outside):
         world = self._world
-        store = world.make.State(world.broker.states[index], world.network)
+        store = world.new_store(index)
         self.shards[index] = Watched(index, store, outside, self._failed)
+        world.adversary.narrow(self.shards[index])
         return self.shards[index]
 
     def _finish(self):

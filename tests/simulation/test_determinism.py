@@ -15,6 +15,8 @@ SHARED = 22
 """A world of replicas that share shards."""
 CHANGING = 4
 """A world in which what is applied changes."""
+FLOODED = 8
+"""A world with an adversary."""
 
 
 def trace_hash_elsewhere(seed, hash_seed):
@@ -30,14 +32,15 @@ def test_the_seeds_of_these_tests_have_what_they_should():
     assert features(PLAIN) == Features()
     assert features(SHARED).replicas
     assert features(CHANGING).changes
+    assert features(FLOODED).adversary
 
 
-@pytest.mark.parametrize("seed", [PLAIN, SHARED, CHANGING])
+@pytest.mark.parametrize("seed", [PLAIN, SHARED, CHANGING, FLOODED])
 def test_a_seed_takes_the_same_course_again(seed):
     assert play(seed).trace_hash == play(seed).trace_hash
 
 
-@pytest.mark.parametrize("seed", [PLAIN, SHARED, CHANGING])
+@pytest.mark.parametrize("seed", [PLAIN, SHARED, CHANGING, FLOODED])
 def test_a_seed_takes_the_same_course_in_another_process(seed):
     elsewhere = {trace_hash_elsewhere(seed, hash_seed)[0] for hash_seed in ("1", "2")}
     assert elsewhere == {play(seed).trace_hash}

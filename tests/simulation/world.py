@@ -11,8 +11,10 @@ import contextlib
 import copy
 import json
 import random
+from functools import cache
 
-from tests.simulation import flows, ports
+from tests.simulation import flows, limits, ports
+from tests.simulation.adversary import Adversary, Bystander
 from tests.simulation.applying import Applied, Changes
 from tests.simulation.features import PLAIN, features
 from tests.simulation.kv import Bucket
@@ -37,13 +39,17 @@ QUIET = 6 * 3600.0
 """Seconds after which everything must have come to its end: waits, backoffs, unknowns."""
 SUPPRESSED = "nobody@example.com"
 """Has said before the beginning that he wants no mail at all."""
-PEOPLE = ("ana@example.com", "Ben@example.com", "cy@example.com", SUPPRESSED)
+PEOPLE = (*flows.HONEST, SUPPRESSED)
 MORE_PEOPLE = (*PEOPLE, "dee@example.com", "eve@example.com", "Flo@example.com")
 """Of worlds with several shards: some for each."""
 SHARED_FOR = 60.0
 """Seconds that replicas have, after the last trouble, to share the shards among them again."""
-COMPILED = {shards: Catalog(flows.plans(shards)) for shards in range(1, 5)}
-"""Expressions are compiled once for all worlds."""
+
+
+@cache
+def compiled(shards, flooded):
+    """Expressions are compiled once for all worlds."""
+    return Catalog(flows.plans(shards, flooded=flooded))
 
 
 class World:
@@ -77,11 +83,14 @@ class World:
         self.changes = Changes(self)
         self.decided = []
         """Every fact as it was decided, by whomever, in worlds where what is applied changes."""
+        if self.features.adversary:
+            self.broker.largest = limits.LARGEST
+        self.adversary = (Adversary if self.features.adversary else Bystander)(self)
         self.trouble = (OfReplicas if self.features.replicas else OfOwners)(self)
 
     def new_catalog(self):
         """The plans as one process has them."""
-        catalog = copy.copy(COMPILED[self.features.shards])
+        catalog = copy.copy(compiled(self.features.shards, self.features.adversary))
         catalog._changed = asyncio.Condition()
         return catalog
 
@@ -95,7 +104,7 @@ class World:
             self.changes.start_operator()
             await self._applied_first()
         else:
-            for name, program in flows.PROGRAMS.items():
+            for name, program in flows.programs(flooded=self.features.adversary).items():
                 await self.broker.provide_flow(f"shop_{name}", program.types())
         self.broker.consents[contact_key("address", SUPPRESSED)] = {"*": False}
         self.open_door()
@@ -108,6 +117,11 @@ class World:
                 if plans == self.applied.plans():
                     break
         source.close()
+
+    def new_store(self, index):
+        """STATE of a shard as one process has it."""
+        kind = self.make.PagedState if self.features.adversary else self.make.State
+        return kind(self.broker.states[index], self.network)
 
     # --- owners -------------------------------------------------------------------------------------
 
@@ -197,13 +211,14 @@ class World:
         await self.prepare()
         for _ in range(self.features.replicas or 1):
             self.start_owner()
-        stirring = [self.loop.create_task(self.events())]
+        stirring = [self.loop.create_task(each) for each in (self.events(), self.adversary.until(EVENTFUL))]
         if self.faults:
             stirring.append(self.loop.create_task(self.trouble.until(EVENTFUL)))
         if self.features.changes:
             stirring.append(self.loop.create_task(self.changes.until(EVENTFUL)))
         await asyncio.gather(*stirring)
         await self.settle()
+        await self.adversary.last_attack()
         await self.rest(flows.LATER - self.loop.time() % flows.LATER)
         if self.faults:
             self.network.calm = False
