@@ -266,16 +266,22 @@ class Desk:
         touched: dict[str, int],
         mails: Sequence[SendMail],
     ) -> None:
-        """Hand the records that were touched to the writer, `changes` with the first; let go of the ended."""
-        before = list(changes)
+        """Hand the records that were touched to the writer, `changes` with the first; let go of the ended.
+
+        Records say up to where events have been considered, so which of them counted goes along.
+        """
+        before, enrolment = list(changes), entry.enrolment
+        if self._marked.pop((enrolment.flow, enrolment.contact), None) is not None:
+            entry.in_flight -= 1
+            before.append(_put_seen(enrolment, self._dedupe()))
         *earlier, last = _slices(touched)
         for some in (*earlier, last):
             puts = [self._put(entry, setting, instance) for instance in some]
             self._submit(entry, [*before, *puts], some, mails if some is last else ())
             before = []
         for instance in touched:
-            if (journey := entry.enrolment.journeys[instance]).finished:
-                end(entry.enrolment, journey)
+            if (journey := enrolment.journeys[instance]).finished:
+                end(enrolment, journey)
 
     def _fold(self, entry: Entry, command: RecordFact) -> list[Change]:
         """Take over what a fact made of its journey; the companion, when the record has to forget."""

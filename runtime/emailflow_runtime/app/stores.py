@@ -126,13 +126,16 @@ class RecordHead(NamedTuple):
 
 
 def belong_together(changes: Sequence[Change]) -> bool:
-    """Whether two of them are records of one enrolment. Each says up to where events have been decided, so
-    that one without the other would let a redelivery pass that has still to be decided. Or whether what is in
-    hand is among them: that it is not any more must not be stored without what became of it."""
+    """Whether two of them are about one enrolment. A record says up to where events have been decided. One
+    without the other would let a redelivery pass that has still to be decided, one without the companion
+    would lose which events counted. Or whether what is in hand is among them: that it is not any more must
+    not be stored without what became of it."""
     if any(isinstance(change, PutInHand) for change in changes):
         return len(changes) > 1
     journeys = [change.record.journey for change in changes if isinstance(change, PutRecord)]
-    return len({(each.flow, each.contact) for each in journeys}) < len(journeys)
+    about = [(each.flow, each.contact) for each in journeys]
+    about += [(each.flow, each.contact) for each in changes if isinstance(each, PutSeen)]
+    return len(set(about)) < len(about)
 
 
 EnrolmentKey: TypeAlias = tuple[str, str]

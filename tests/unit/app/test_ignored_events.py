@@ -2,10 +2,12 @@
 
 from emailflow_api import plans as p
 from emailflow_runtime.app.enrolments import Enrolments
-from emailflow_runtime.app.stores import PutRecord, PutSeen
+from emailflow_runtime.app.stores import PutRecord, PutSeen, belong_together
+from emailflow_runtime.core.cloudevents.event import CloudEvent
+from emailflow_runtime.core.journey import Journey, Record
 from emailflow_runtime.core.remembering import REMEMBERED_EVENTS
 
-from .deciding import HOUR, KEY, LEFT, Deciding, Owner
+from .deciding import ANA, FLOW, HOUR, KEY, KIND, LEFT, Deciding, Owner
 
 FLOOD = 10_000
 BATCH = 256
@@ -27,6 +29,30 @@ async def test_a_repeat_of_an_ignored_event_lets_nobody_in_after_a_take_over() -
         await other.take(2)
         await other.settled()
         assert [each.event.id for each in await other.journeys() if each.running] == []
+
+
+async def test_nor_when_only_what_came_after_it_is_on_disk() -> None:
+    around = Deciding(HOUR)
+    async with around.owner() as owner:
+        await owner.take(1)
+        await owner.take(2)
+        await owner.take(3, LEFT)
+        # The owner dies before anything is acknowledged.
+        await owner.desk.committed()
+    async with around.owner() as other:
+        for number, kind in ((1, KIND), (2, KIND), (3, LEFT)):
+            await other.take(number, kind, sequence=number)
+        await other.take(2)
+        await other.settled()
+        assert not [each for each in await other.journeys() if each.running]
+
+
+def test_which_events_counted_is_stored_with_how_far_they_were_considered() -> None:
+    event = CloudEvent(id="1", source="/s", type="t")
+    place = {"flow": FLOW, "contact": ANA, "instance": "-", "revision": "r", "event": event}
+    put = PutRecord(Record(Journey(id="j", at=1, sequence=1, **place)))
+    assert belong_together([put, PutSeen(FLOW, ANA, (1,))])
+    assert not belong_together([put, PutSeen("shop_other", ANA, (1,))])
 
 
 async def test_nor_after_it_has_left_memory() -> None:
