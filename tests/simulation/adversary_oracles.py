@@ -4,10 +4,13 @@ from collections import Counter
 
 from tests.simulation.adversary import SOURCE
 
+from emailflow_runtime.app.inhand import POISONED
 from emailflow_runtime.core import facts as f
 
 REASONS = ("TooLarge", "TooManyJourneys")
 """Of dead letters that his events become."""
+UNLUCKY = "PoisonInput"
+"""Of those that three owners had in hand when they were killed, where many are taken one by one."""
 SOON = 5.0
 """Seconds within which others have their mails, although owners are killed; as without him
 (`test_adversary`)."""
@@ -17,7 +20,8 @@ SOON_SHARED = 60.0
 
 def is_due(letter):
     """Whether this dead letter is what has to become of the adversary's event."""
-    return letter.event.source == SOURCE and letter.reason in REASONS
+    unlucky = letter.reason == UNLUCKY and letter.message == POISONED
+    return letter.event.source == SOURCE and (letter.reason in REASONS or unlucky)
 
 
 def refused(story):

@@ -15,10 +15,16 @@ STEPS = 10_000
 def beyond(shard):
     """Which bounds this shard's memory has left behind, in words."""
     found = []
-    enrolments = shard._desk._enrolments
+    enrolments, contacts = shard._desk._enrolments, shard._desk._contacts
     idle = [entry.cost for entry in enrolments._entries.values() if entry.idle]
-    if sum(idle) - max(idle, default=0) > limits.ENROLMENTS * 1.1:
+    # The one that is used at the moment stays, whatever it weighs.
+    if sum(idle) - max(idle, default=0) > limits.SMALL[limits.ENROLMENTS] * 1.1:
         found.append(("enrolments", f"{sum(idle)} bytes that may go"))
+    if enrolments._bytes != sum(entry.counted for entry in enrolments._entries.values()):
+        found.append(("enrolments", "more or less than it has counted"))
+    written = [weight for key, weight in contacts._weights.items() if key not in contacts._writing]
+    if sum(written) - max(written, default=0) > limits.SMALL[limits.CONTACTS]:
+        found.append(("contacts", f"{sum(written)} bytes that may go"))
     for key, entry in enrolments._entries.items():
         found += [(key, what) for what in _of_entry(entry)]
     if len(shard._reading._last) > limits.SMALL[limits.TYPES]:

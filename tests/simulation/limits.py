@@ -12,17 +12,19 @@ LARGEST = HEADERS + (96 << 10)
 """Bytes that one message may have."""
 ANSWER = 16
 """Messages that nats-server gives for one multi-get (1,024)."""
-ENROLMENTS, CONTACTS = 60_000, 3_000
-"""Bytes that those may take which a shard need not keep in memory."""
 
 _RUNTIME = "emailflow_runtime"
 OPEN_JOURNEYS = f"{_RUNTIME}.app.fitting.OPEN_JOURNEYS"
 OPEN_BYTES = f"{_RUNTIME}.app.fitting.OPEN_BYTES"
+ENROLMENTS = f"{_RUNTIME}.app.enrolments.BYTES"
+CONTACTS = f"{_RUNTIME}.app.contacts.BYTES"
 ENDED = f"{_RUNTIME}.core.remembering.ENDED"
 TYPES = f"{_RUNTIME}.app.progress.TYPES"
 SMALL = {
     OPEN_JOURNEYS: 40,
     OPEN_BYTES: 300 << 10,
+    ENROLMENTS: 60_000,
+    CONTACTS: 3_000,
     ENDED: 4,
     TYPES: 8,
     f"{_RUNTIME}.app.desk.TOGETHER": 5,

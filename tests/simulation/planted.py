@@ -337,6 +337,7 @@ PLANTED = {
         unbounded(limits.OPEN_JOURNEYS), "open journeys of", "adversary"
     ),
     "open journeys may weigh anything": Planted(unbounded(limits.OPEN_BYTES), "bytes of (", "adversary"),
+    "enrolments are not let go of": Planted(unbounded(limits.ENROLMENTS), "of enrolments", "adversary"),
     "ended journeys stay in memory": Planted(unbounded(limits.ENDED), "ended journeys of", "adversary"),
     "types of events are remembered without end": Planted(unbounded(limits.TYPES), "of types", "adversary"),
 }

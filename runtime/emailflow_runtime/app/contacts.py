@@ -95,6 +95,7 @@ class Contacts:
             self._writing[contact.key] -= 1
             if not self._writing[contact.key]:
                 del self._writing[contact.key]
+                self._evict("")
 
         put = PutContact(contact, contact_weight(contact))
         self._weigh(contact, put.weight)
