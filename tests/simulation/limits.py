@@ -27,7 +27,7 @@ SMALL = {
     CONTACTS: 3_000,
     ENDED: 4,
     TYPES: 8,
-    f"{_RUNTIME}.app.desk.TOGETHER": 5,
+    f"{_RUNTIME}.app.slicing.TOGETHER": 5,
     f"{_RUNTIME}.core.reactions.arriving.TOGETHER": 5,
     f"{_RUNTIME}.app.recovery.AT_ONCE": 5,
     f"{_RUNTIME}.app.writer.MAX_GROUP": 24,

@@ -16,6 +16,7 @@ from emailflow_runtime.app.contacts import Contacts
 from emailflow_runtime.app.enrolments import Enrolments, Entry
 from emailflow_runtime.app.fitting import fitting
 from emailflow_runtime.app.relay import Parcel, Relay
+from emailflow_runtime.app.slicing import slices
 from emailflow_runtime.app.stores import (
     Change,
     DeadLetter,
@@ -42,16 +43,13 @@ from emailflow_runtime.core.facts import Fact
 from emailflow_runtime.core.inputs import EventArrived, Input
 from emailflow_runtime.core.journey import Enrolment, Journey, Record
 from emailflow_runtime.core.publication import publish
-from emailflow_runtime.core.reactions.arriving import TOGETHER, needed_places
+from emailflow_runtime.core.reactions.arriving import needed_places
 from emailflow_runtime.core.reactions.course import Setting
 from emailflow_runtime.core.reactions.mailing import Delivery
 from emailflow_runtime.core.reactions.react import react
 from emailflow_runtime.core.remembering import end, remember
 from emailflow_runtime.core.weights import event_weight, gained
 from emailflow_runtime.errors import ProgramNotFound
-
-ENTERING = 3
-"""Journeys, at most, that an event touches beside those that it ends."""
 
 SEEN_AT_ONCE = 64
 """Companion messages that are handed to the writer together; each has 37 KB at most."""
@@ -165,21 +163,40 @@ class Desk:
             await self._until_told(entry)
         if entry.enrolment.partial and isinstance(arrived, EventArrived):
             await self._enrolments.bring_back(entry, needed_places(setting, arrived))
-        reacted = react(setting, entry.enrolment, arrived, delivery or Delivery())
-        commands = tuple(fitting(entry, reacted, arrived, self._relay.largest))
+        how = delivery or Delivery()
+        commands = self._reaction(entry, setting, arrived, how)
+        if isinstance(arrived, EventArrived):
+            kept: list[Command] = []
+            while letters := [each for each in commands if isinstance(each, KeepDeadLetter)]:
+                await self._keep_first(key, entry, arrived, letters)
+                kept += letters
+                again = self._reaction(entry, setting, arrived, how)
+                commands = tuple([each for each in again if each not in kept])
         self._apply(key, entry, setting, arrived, commands)
         return commands
 
+    def _reaction(
+        self, entry: Entry, setting: Setting, arrived: Input, delivery: Delivery
+    ) -> tuple[Command, ...]:
+        reacted = react(setting, entry.enrolment, arrived, delivery)
+        return tuple(fitting(entry, reacted, arrived, self._relay.largest))
+
+    async def _keep_first(
+        self, key: EnrolmentKey, entry: Entry, arrived: EventArrived, letters: Sequence[KeepDeadLetter]
+    ) -> None:
+        """Return when these dead letters are on disk: from then on records may say that the event has been
+        considered, and its redelivery would ask for nothing."""
+        with entry.staying():
+            for command in letters:
+                self._keep(entry.enrolment.journeys.get(command.instance), key, arrived, command)
+            await self.kept()
+
     async def _until_told(self, entry: Entry) -> None:
         """Return when so little of an enrolment is not in EVENTS that its records can carry more."""
-        # It must be the one that everybody else knows until then, though nothing of it is under way any more.
-        entry.in_flight += 1
-        try:
+        with entry.staying():
             while entry.untold > self._most_untold:
                 self._told.clear()
                 await self._told.wait()
-        finally:
-            entry.in_flight -= 1
 
     async def adopt(self, record: Record, sequence: int) -> None:
         """Take up the facts that this record, committed at a STATE sequence, may not have relayed."""
@@ -274,7 +291,7 @@ class Desk:
         if self._marked.pop((enrolment.flow, enrolment.contact), None) is not None:
             entry.in_flight -= 1
             before.append(_put_seen(enrolment, self._dedupe()))
-        *earlier, last = _slices(touched)
+        *earlier, last = slices(touched)
         for some in (*earlier, last):
             puts = [self._put(entry, setting, instance) for instance in some]
             self._submit(entry, [*before, *puts], some, mails if some is last else ())
@@ -379,16 +396,3 @@ class Desk:
 
 def _put_seen(enrolment: Enrolment, expires: int) -> PutSeen:
     return PutSeen(enrolment.flow, enrolment.contact, tuple(enrolment.seen), expires)
-
-
-def _slices(touched: dict[str, int]) -> list[dict[str, int]]:
-    """What goes into one commit each; the last has all that says that an event has had its turn
-    (`reactions.arriving`)."""
-    if len(touched) <= TOGETHER:
-        return [touched]
-    found, rest = [], list(touched.items())
-    while len(rest) > TOGETHER + ENTERING:
-        cut = min(TOGETHER, len(rest) - TOGETHER - ENTERING)
-        found.append(dict(rest[:cut]))
-        rest = rest[cut:]
-    return [*found, dict(rest)]

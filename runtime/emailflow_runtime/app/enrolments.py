@@ -6,7 +6,8 @@ publication of its facts is under way.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 
@@ -48,6 +49,16 @@ class Entry(msgspec.Struct):
     def idle(self) -> bool:
         """Whether STATE and EVENTS know all of it."""
         return not self.in_flight and not self.unpublished
+
+    @contextmanager
+    def staying(self) -> Iterator[None]:
+        """While somebody waits who will decide on it: it must be the one that everybody else knows until
+        then, though nothing of it may be under way."""
+        self.in_flight += 1
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
 
     @property
     def cost(self) -> int:
@@ -138,16 +149,12 @@ class Enrolments:
         missing = [(*key, each) for each in instances if each not in enrolment.journeys]
         if not missing:
             return
-        # It must be the one that everybody else knows until then.
-        entry.in_flight += 1
-        try:
+        with entry.staying():
             for place, record in (await self._store.records(missing)).items():
                 if isinstance(record, RecordUnreadable):
                     raise RecordUnreadable(str(record))
                 if place[2] not in enrolment.journeys:
                     take_in(enrolment, record.journey)
-        finally:
-            entry.in_flight -= 1
 
     async def _load(self, keys: list[EnrolmentKey]) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -149,6 +149,7 @@ class FlowRunner:
                     continue
                 if poison:
                     self._dead(delivered, "PoisonInput", POISONED)
+                    await self._desk.kept()
                     continue
                 try:
                     await self._take(delivered)
@@ -221,6 +222,8 @@ class FlowRunner:
                 )
                 failure = error
         self._dead(delivered, "PoisonInput", f"{type(failure).__name__}: {failure}")
+        # What comes next of this contact would say that this one has been considered.
+        await self._desk.kept()
 
     def _dead(self, delivered: DeliveredEvent, reason: str, message: str) -> None:
         step = delivered.redrive.step if delivered.redrive else ""

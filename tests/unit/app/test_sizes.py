@@ -112,6 +112,26 @@ async def test_what_no_fact_could_tell_of_is_a_dead_letter_and_others_go_on() ->
     assert [(each.reason, each.event.id) for each in around.broker.letters] == [("TooLarge", "1")]
 
 
+async def test_what_is_refused_is_a_dead_letter_before_anything_later_is_on_disk() -> None:
+    around = Deciding(HOUR, reentry="Concurrent", largest=MIB)
+    async with around.owner() as owner:
+        taking = asyncio.create_task(refused_and_next(owner))
+        # Every letter waits for ever, and the owner dies.
+        owner.desk._dead_letters.keep = lambda _: asyncio.Event().wait()  # type: ignore[assignment,method-assign]
+        for _ in range(100):
+            await asyncio.sleep(0)
+        taking.cancel()
+    async with around.owner() as other:
+        await refused_and_next(other)
+        await other.settled()
+    assert [(each.reason, each.event.id) for each in around.broker.letters] == [("TooLarge", "1")]
+
+
+async def refused_and_next(owner: Owner) -> None:
+    await owner.take(1, data=b"\x01" * 400_000, media="text/plain", sequence=1)
+    await owner.take(2, sequence=2)
+
+
 async def test_an_event_ends_journeys_even_where_what_it_would_begin_is_too_large() -> None:
     around = Deciding(HOUR, reentry="Concurrent", largest=MIB)
     async with around.owner() as owner:
