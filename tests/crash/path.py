@@ -192,6 +192,12 @@ HARMLESS: dict[str, frozenset[str]] = {
             "app/timers Timers._give_up self._desk.decide",
         }
     ),
+    "waits for dead letters, whose writing has points of its own": frozenset(
+        {
+            "app/flow_runner FlowRunner._decide self._desk.kept",
+            "app/flow_runner FlowRunner._take_alone self._desk.kept",
+        }
+    ),
     "runs a part that has its own points": frozenset(
         {
             "app/contacts self._take_alone(each) if alone else self._take(each)",
