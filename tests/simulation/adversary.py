@@ -206,5 +206,6 @@ class Adversary:
 
     def _take_over(self):
         running = [each for each in self.world.owners if each.running]
-        self.random.choice(running).kill()
+        if running:
+            self.random.choice(running).kill()
         self.world.start_owner()
