@@ -121,7 +121,6 @@ HARMLESS: dict[str, frozenset[str]] = {
             "app/sender Sender.rehearse self._composer.compose",
             "app/shard self._outside.consents.catch_up",
             "app/shard self._store.in_hand",
-            "adapters/jetstream/state_store self._connection.direct_get",
             "adapters/jetstream/epoch self._connection.direct_get",
             "adapters/jetstream/epoch owners connection.direct_get",
             "app/flow_runner FlowRunner._hear_of_plan self.feed.standing",

@@ -3,6 +3,7 @@
 `argo_cd` runs tests/gitops: Argo CD's comparison, its Lua and its reading of argocd-cm, nothing of ours.
 """
 
+import asyncio
 import json
 import re
 import subprocess
@@ -122,6 +123,22 @@ async def pod(api: Any, namespace: str, tmp_path: Path) -> AsyncIterator[Runtime
     await made.stop()
 
 
+async def _serve_mail(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """As much of SMTP as a connection check needs."""
+    writer.write(b"220 mail.test\r\n")
+    while line := await reader.readline():
+        writer.write(b"221 bye\r\n" if line.upper().startswith(b"QUIT") else b"250 mail.test\r\n")
+    writer.close()
+
+
+@pytest.fixture
+async def mail_port() -> AsyncIterator[int]:
+    """Where a mail server listens that takes every connection."""
+    server = await asyncio.start_server(_serve_mail, "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+
+
 # --- what people copy ------------------------------------------------------------------------------------
 
 
@@ -164,8 +181,11 @@ def tracked(value: Object, namespace: str) -> Object:
     return copy
 
 
-def placed(values: Iterable[Object], namespace: str, nats_url: str) -> list[Object]:
-    """The resources in a namespace, as Argo CD places them; an EmailRuntime names the test's NATS.
+def placed(
+    values: Iterable[Object], namespace: str, nats_url: str, mail_port: int | None = None
+) -> list[Object]:
+    """The resources in a namespace, as Argo CD places them; an EmailRuntime names the test's NATS, and where
+    there is a mail server, an EmailProvider names that.
 
     `replicas` is 0, since nobody makes pods from Deployments here.
     """
@@ -175,6 +195,8 @@ def placed(values: Iterable[Object], namespace: str, nats_url: str) -> list[Obje
         copy["metadata"]["namespace"] = namespace
         if copy["kind"] == "EmailRuntime":
             copy["spec"] |= {"nats": {"url": nats_url}, "replicas": 0}
+        if copy["kind"] == "EmailProvider" and mail_port is not None:
+            copy["spec"]["smtp"] = {"host": "127.0.0.1", "port": mail_port, "tls": "None"}
         made.append(copy)
     return made
 

@@ -64,17 +64,23 @@ WHOLE = {
 REASONS = {
     ("EmailFlow", "hello"): "Succeeded",
     ("EmailFlow", "suspended"): "Suspended",
+    ("EmailProvider", "smtp"): "Succeeded",
 }
 """Those that need the runtime's word first."""
-PLURALS = {"EmailFlow": "emailflows", "EmailRuntime": "emailruntimes", "ContactPolicy": "contactpolicies"}
+PLURALS = {
+    "EmailFlow": "emailflows",
+    "EmailProvider": "emailproviders",
+    "EmailRuntime": "emailruntimes",
+    "ContactPolicy": "contactpolicies",
+}
 
 Keep = Callable[[str, str, str, str], None]
 """Kind, name, namespace, dump."""
 
 
-async def whole(space: Any, pod: Any, nats_url: str, keep: Keep) -> None:
+async def whole(space: Any, pod: Any, nats_url: str, mail_port: int, keep: Keep) -> None:
     """A namespace with all that a flow needs, and with what is broken in an object itself."""
-    space.apply("---".join([TEMPLATE, MORE, POLICY, runtime(nats_url)]))
+    space.apply("---".join([TEMPLATE, MORE, POLICY, runtime(nats_url, smtp=mail_port)]))
     space.apply(f"{FLOW}---{WAITING_FLOW}---{BROKEN_FLOW}---{SUSPENDED_FLOW}")
     await pod.start()
     for (kind, name), reason in REASONS.items():

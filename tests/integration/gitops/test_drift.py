@@ -79,7 +79,7 @@ async def world(api: Any, apiserver: Any) -> AsyncIterator[World]:
     """The operator's working parts without its watches: passes can be asked for, one after the other."""
     servers = Servers()
     options = Options(namespace="default", identity="test", image=Image("emailflow:test"), settle=0.0)
-    yield World(options, api, servers, Accounts(api, "default"))
+    yield World(options, api, servers, Accounts(api, "default", servers))
     await servers.close()
 
 
@@ -181,9 +181,16 @@ async def test_a_thousand_passes_of_the_operator_write_nothing_more(
 
 @pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: folder.name)
 async def test_a_folder_applied_in_reverse_order_ends_ready_and_in_sync(
-    folder: Any, api: Any, argo_cd: Any, space: Any, nats_server: Any, start_operator: Any, pod: Any
+    folder: Any,
+    api: Any,
+    argo_cd: Any,
+    space: Any,
+    nats_server: Any,
+    start_operator: Any,
+    pod: Any,
+    mail_port: int,
 ) -> None:
-    wanted = placed(manifests_of(folder), space.name, nats_server.url)
+    wanted = placed(manifests_of(folder), space.name, nats_server.url, mail_port)
     await start_operator("--watch-namespace", space.name)
     for value in reversed(wanted):
         space.apply(text_of([value]))

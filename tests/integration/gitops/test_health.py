@@ -32,7 +32,8 @@ def told(value: Object) -> tuple[Any, list[tuple[str, str, str]], bool]:
         for each in status.get("conditions") or []
         if each["type"] in JUDGED
     ]
-    spec = {key: item for key, item in value["spec"].items() if key != "nats"}  # its port is a free one
+    # Their ports are free ones.
+    spec = {key: item for key, item in value["spec"].items() if key not in {"nats", "smtp"}}
     return spec, conditions, status.get("observedGeneration") == value["metadata"]["generation"]
 
 
@@ -68,7 +69,14 @@ def test_actions_do_what_action_test_says(kind: str, argo_cd: Any) -> None:
 
 
 async def test_the_testdata_is_what_the_api_server_says(
-    apiserver: Any, api: Any, namespaces: Any, space: Any, nats_server: Any, start_operator: Any, pod: Any
+    apiserver: Any,
+    api: Any,
+    namespaces: Any,
+    space: Any,
+    nats_server: Any,
+    start_operator: Any,
+    pod: Any,
+    mail_port: int,
 ) -> None:
     def keep(kind: str, name: str, namespace: str, file: str) -> None:
         dump = apiserver("get", kind, name, f"--namespace={namespace}", "-o=yaml")
@@ -80,7 +88,7 @@ async def test_the_testdata_is_what_the_api_server_says(
     unused = iter(spaces)
     watched = [option for each in (space, *spaces) for option in ("--watch-namespace", each.name)]
     operator = await start_operator(*watched)
-    await states.whole(space, pod, nats_server.url, keep)
+    await states.whole(space, pod, nats_server.url, mail_port, keep)
     await states.runtimes(lambda: next(unused), nats_server.url, keep)
     await states.lonely(next(unused), keep)
     await operator.stop()

@@ -35,10 +35,10 @@ def test_the_example_is_fine_and_its_tests_are_read(folder):
 
 
 def test_a_provider_that_a_cluster_refuses_is_refused(folder):
-    change(folder, "platform.yaml", "type: Smtp", "type: Ses")
+    change(folder, "1-platform.yaml", "type: Smtp", "type: Ses")
     change(
         folder,
-        "platform.yaml",
+        "1-platform.yaml",
         "smtp: {host: smtp.example.com, port: 587, tls: StartTls}",
         "ses: {region: eu}",
     )

@@ -215,7 +215,7 @@ spec: {{nats: {{url: "{url}"}}, replicas: 0, defaults: {{providerRef: {{name: sm
 apiVersion: emailflow.dev/v1alpha1
 kind: EmailProvider
 metadata: {{name: smtp}}
-spec: {{type: Smtp, smtp: {{host: 127.0.0.1, port: 2525, tls: None}}, from: {{address: shop@example.com}}}}
+spec: {{type: Smtp, smtp: {{host: 127.0.0.1, port: {smtp}, tls: None}}, from: {{address: shop@example.com}}}}
 """
 FLOW = """
 apiVersion: emailflow.dev/v1alpha1
@@ -233,6 +233,6 @@ spec: {subject: "Hello {{ event.data.name }}", markdown: "Hi **{{ event.data.nam
 """
 
 
-def runtime(url: str, more: str = "") -> str:
+def runtime(url: str, more: str = "", smtp: int = 2525) -> str:
     """A runtime and a provider; no pods are wanted, since nobody would make them."""
-    return RUNTIME.format(url=url, more=more)
+    return RUNTIME.format(url=url, more=more, smtp=smtp)

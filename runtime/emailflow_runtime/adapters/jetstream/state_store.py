@@ -232,8 +232,10 @@ class JetStreamStateStore:
 
     async def relay_position(self) -> int:
         """See StateStore."""
-        found = await self._connection.direct_get(self._stream, {"last_by_subj": self._subjects.relay})
-        return int(found.data) if found is not None else 0
+        return await self._insist(self._relay_position)
+
+    async def _relay_position(self) -> int:
+        return max([int(each.data) async for each in self._last([self._subjects.relay])], default=0)
 
     async def in_hand(self) -> InHand:
         """See StateStore."""
